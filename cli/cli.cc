@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/check_commands.h"
+#include "cli/command_table.h"
+#include "cli/completion.h"
+#include "cli/console.h"
+#include "cli/jobs_command.h"
+#include "cli/json_report.h"
+#include "cli/run_command.h"
+#include "cli/show_commands.h"
+#include "mapreduce/engine/closest_name.h"
+#include "mapreduce/engine/utf8.h"
+
+namespace millrace {
+namespace {
+
+// A reader of stdout that goes away (`millrace cat out | head`) is an error of write(), not the end.
+class IgnoreBrokenPipe {
+ public:
+  IgnoreBrokenPipe() {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &ignore, &previous_);
+  }
+  ~IgnoreBrokenPipe() { sigaction(SIGPIPE, &previous_, nullptr); }
+
+ private:
+  struct sigaction previous_;
+};
+
+bool Contains(const std::vector<std::string>& words, const std::string& word) {
+  // What stands behind "--" is no flag.
+  return std::find(words.begin(), std::find(words.begin(), words.end(), "--"), word) !=
+         std::find(words.begin(), words.end(), "--");
+}
+
+int Dispatch(const Arguments& arguments) {
+  const std::string& name = arguments.command->name;
+  if (name == "run") return RunCommand(arguments);
+  if (name == "jobs") return JobsCommand(arguments);
+  if (name == "cat") return CatCommand(arguments);
+  if (name == "head") return HeadCommand(arguments);
+  if (name == "verify") return VerifyCommand(arguments);
+  if (name == "rerun") return RerunCommand(arguments);
+  return CompletionCommand(arguments);
+}
+
+Status UnknownCommand(const std::string& name) {
+  std::vector<std::string> names = {"--help", "--version"};
+  for (const CommandSpec& command : Commands()) names.push_back(command.name);
+  return Status::InvalidArgument("unknown command ", Printable(name), DidYouMean(name, names),
+                                 "; `millrace --help` lists them");
+}
+
+int RunWords(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    PrintMessage("which command? `millrace --help` lists them");
+    return kExitUsage;
+  }
+  const std::string& first = words[0];
+  if (first == "--help" || first == "-h" || first == "help") {
+    const CommandSpec* const command = words.size() > 1 ? FindCommand(words[1]) : nullptr;
+    return FinishStdout(WriteStdout(command == nullptr ? HelpText() : HelpText(*command)));
+  }
+  if (first == "--version") {
+    return FinishStdout(WriteStdout(std::string("millrace ") + MILLRACE_VERSION + "\n"));
+  }
+  const CommandSpec* const command = FindCommand(first);
+  if (command == nullptr) return FinishStdout(UnknownCommand(first));
+
+  const std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (Contains(rest, "--help") || Contains(rest, "-h")) {
+    return FinishStdout(WriteStdout(HelpText(*command)));
+  }
+  const Result<Arguments> arguments = ParseArguments(*command, rest);
+  if (arguments.ok()) return Dispatch(*arguments);
+  const std::string& message = arguments.error().message();
+  PrintMessage(message);
+  if (command->name == "run" && Contains(rest, "--json")) {
+    static_cast<void>(FinishStdout(WriteStdout(JsonFailure(kExitUsage, message, "", 0))));
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  const IgnoreBrokenPipe pipes;
+  try {
+    return RunWords(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  } catch (const std::bad_alloc&) {
+    PrintMessage("out of memory");
+    return kExitFailed;
+  }
+}
+
+}  // namespace millrace

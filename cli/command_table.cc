@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_table.h"
+
+namespace millrace {
+namespace {
+
+const FlagSpec kModule = {"--module", "FILE.so", "load jobs built with millrace_add_job()", true};
+const FlagSpec kParallel = {"--parallel", "N", "tasks at once (default: the cores)"};
+const FlagSpec kMemory = {"--memory", "SIZE",
+                          "budget of the whole process, shared by its tasks (default 1GiB)"};
+const FlagSpec kScratch = {"--scratch", "DIR", "where spills go (default: hidden beside OUT)"};
+const FlagSpec kSplitSize = {"--split-size", "SIZE",
+                             "what one map task reads (default: by input size and cores)"};
+const FlagSpec kQuiet = {"--quiet", "", "no progress, no summary: errors alone"};
+const FlagSpec kName = {"--name", "NAME", "which output, where the job has several"};
+
+std::vector<CommandSpec> MakeCommands() {
+  return {
+      {"run", "JOB", "run a job over input files",
+       "  millrace run wordcount --input book.txt --output words\n"
+       "  millrace run toplist --input 'logs/plays/{date}/*.tsv.zst' --date 2026-11-21 \\\n"
+       "      --param k=10 --output out/2026-11-21\n"
+       "  millrace run revenue --input transactions=tx/ --input users=users.tsv \\\n"
+       "      --input products=products.tsv --output revenue --compress zstd\n"
+       "\n"
+       "A PATTERN is a file, a directory (all files below it) or a quoted glob (*, ?, [a-z], **).\n"
+       "NAME= says which of the job's inputs it is for; without, it is the first one's.\n"
+       "DIR appears whole, with its _manifest.json, or not at all. If it is there already and made\n"
+       "from the same inputs, code and parameters, nothing is done.\n",
+       {{"--input", "[NAME=]PATTERN", "what to read; several patterns may follow", true},
+        {"--output", "DIR", "where the result goes"},
+        {"--param", "K=V", "a parameter of the job", true},
+        {"--date", "YYYY-MM-DD", "the logical date, also for {date} in patterns"},
+        kModule,
+        kParallel,
+        kMemory,
+        kScratch,
+        kSplitSize,
+        {"--parts", "N", "part files (default: one per 256MiB of input, at most 1000)"},
+        {"--compress", "none|zstd|gzip", "how part files are compressed (default none)"},
+        {"--max-rejects", "N|P%", "bad records to set aside before the run fails (default 0)"},
+        {"--dry-run", "", "check everything, say what would be done, and stop"},
+        {"--force", "", "always run, and replace what is at DIR"},
+        {"--json", "", "a JSON object as the last line of stdout"},
+        kQuiet}},
+      {"jobs", "[JOB]", "list the jobs, or one job's inputs, outputs and parameters",
+       "  millrace jobs\n"
+       "  millrace jobs toplist --graph\n",
+       {{"--graph", "", "also show the job's stages"}, kModule}},
+      {"cat", "OUT", "print an output's records in order, decompressed",
+       "  millrace cat out | sort -k4nr | less\n", {kName}},
+      {"head", "OUT", "print an output's first records",
+       "  millrace head out -n 3\n",
+       {{"--lines", "N", "how many (default 10)", false, "-n"}, kName}},
+      {"verify", "OUT", "compare an output, and its inputs, with the manifest's hashes",
+       "  millrace verify out\n"
+       "\n"
+       "Exit code 65 if any file is damaged, missing or not listed, or an input changed. An input\n"
+       "that is gone is only noted.\n",
+       {kParallel, kQuiet}},
+      {"rerun", "OUT", "run an output's plan again and compare byte for byte",
+       "  millrace rerun out\n"
+       "  millrace rerun out --into again --parallel 1\n"
+       "\n"
+       "Prints `identical`, or says what differs and exits with 65. OUT is only read.\n",
+       {{"--into", "DIR", "keep the new output here"},
+        kModule,
+        kParallel,
+        kMemory,
+        kScratch,
+        kSplitSize,
+        kQuiet}},
+      {"completion", "SHELL", "print a completion script for bash, zsh or fish",
+       "  millrace completion bash > ~/.local/share/bash-completion/completions/millrace\n"
+       "  millrace completion zsh > ~/.zfunc/_millrace\n"
+       "  millrace completion fish > ~/.config/fish/completions/millrace.fish\n",
+       {}},
+  };
+}
+
+// "  left   right", padded to a common column.
+std::string Row(const std::string& left, const std::string& right, std::size_t width) {
+  const std::size_t padding = left.size() < width ? width - left.size() : 1;
+  return "  " + left + std::string(padding, ' ') + right + "\n";
+}
+
+std::string Usage(const CommandSpec& command) {
+  return "millrace " + command.name + (command.argument.empty() ? "" : " " + command.argument);
+}
+
+}  // namespace
+
+const std::vector<CommandSpec>& Commands() {
+  static const std::vector<CommandSpec> kCommands = MakeCommands();
+  return kCommands;
+}
+
+const CommandSpec* FindCommand(std::string_view name) {
+  for (const CommandSpec& command : Commands()) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+std::string HelpText() {
+  std::string text =
+      "millrace: yesterday's logs in, today's toplists out.\n"
+      "\n"
+      "  millrace run wordcount --input book.txt --output words   count the words of a file\n"
+      "  millrace cat words                                       look at the result\n"
+      "  millrace jobs                                            what else there is\n"
+      "\n"
+      "Commands:\n";
+  for (const CommandSpec& command : Commands()) {
+    text += Row(command.name + (command.argument.empty() ? "" : " " + command.argument),
+                command.summary, 20);
+  }
+  text +=
+      "\n"
+      "`millrace COMMAND --help` shows a command's flags. `millrace --version` prints the version.\n"
+      "\n"
+      "Sizes are written 64M, 2GiB, 512k: units of 1024.\n"
+      "\n"
+      "Exit codes:\n"
+      "  0    done, or already done\n"
+      "  1    the run failed, a retry may help (disk full, out of memory)\n"
+      "  64   wrong usage\n"
+      "  65   bad data: unreadable input, too many rejects, verify or rerun found a difference\n"
+      "  66   an input is missing\n"
+      "  70   the job's code failed, or isn't deterministic\n"
+      "  73   the output can't be created, or something else is in its place\n"
+      "  75   another run writes this output: try later\n"
+      "  130  interrupted, 143 terminated\n";
+  return text;
+}
+
+std::string HelpText(const CommandSpec& command) {
+  std::string text = Usage(command) + ": " + command.summary + "\n\n" + command.details;
+  if (command.flags.empty()) return text;
+  text += "\nFlags:\n";
+  for (const FlagSpec& flag : command.flags) {
+    const std::string name = flag.short_name.empty() ? flag.name
+                                                     : flag.short_name + ", " + flag.name;
+    text += Row(name + (flag.value.empty() ? "" : " " + flag.value),
+                flag.help + (flag.repeats ? "; repeatable" : ""), 28);
+  }
+  return text;
+}
+
+}  // namespace millrace

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything the build needs; a missing one stops the configure step (scripts/setup installs them).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8)
+if(MILLRACE_BUILD_TESTS OR PROJECT_IS_TOP_LEVEL)
+  find_package(GTest 1.12 REQUIRED)
+  include(GoogleTest)
+endif()
+if(MILLRACE_BUILD_BENCHMARKS)
+  find_package(benchmark 1.7 REQUIRED)
+endif()

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/api/context.h"
+
+#include "mapreduce/base/hash.h"
+#include "mapreduce/io/input_pattern.h"
+
+namespace millrace {
+
+CurrentRecord*& ThisThreadsRecord() {
+  thread_local CurrentRecord* record = nullptr;
+  return record;
+}
+
+Status Context::ReportReject(std::string_view raw) {
+  is_rejected_ = false;
+  const std::uint64_t offset = shard_.empty() ? 0 : current_.offset();
+  return rejects_->Add({input_, shard_, offset, reason_, raw});
+}
+
+void Context::SeedRandom() {
+  has_random_ = true;
+  const std::uint64_t seed = shard_.empty() ? Hash64(group_) : Hash64(ShardName(shard_), current_.offset());
+  random_ = Random(seed);
+}
+
+}  // namespace millrace

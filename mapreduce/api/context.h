@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_API_CONTEXT_H_
+#define MAPREDUCE_API_CONTEXT_H_
+
+// What a job's code may ask of the framework beside emitting: counters, rejects, the logical date
+// and a deterministic random generator. Never the clock.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mapreduce/api/current_record.h"
+#include "mapreduce/base/random.h"
+#include "mapreduce/base/status.h"
+
+namespace millrace {
+
+/// A record that was set aside.
+struct RejectedRecord {
+  std::string_view input;   ///< Name of the input; of the stage, for a group.
+  std::string_view shard;   ///< Path; empty for a group.
+  std::uint64_t offset;     ///< In the shard's decompressed bytes.
+  std::string_view reason;
+  std::string_view raw;     ///< The record as read; the encoded key of a group.
+};
+
+/// Where rejects go. An error stops the task.
+class RejectSink {
+ public:
+  virtual ~RejectSink() = default;
+  virtual Status Add(const RejectedRecord& record) = 0;
+};
+
+/// One per task. One thread at a time.
+class Context {
+ public:
+  /// `input`, `date` and `rejects` outlive it.
+  Context(std::string task, std::string input, std::string date, RejectSink* rejects)
+      : task_(std::move(task)), input_(std::move(input)), date_(std::move(date)), rejects_(rejects) {
+    current_.task = task_.c_str();
+    current_.shard = shard_.c_str();
+  }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  /// Adds `n` to the counter `name`. Counters of all tasks are summed, each task's once.
+  void Count(std::string_view name, std::uint64_t n = 1) {
+    for (auto& [known, count] : counters_) {  // Linear: a job has a handful.
+      if (known == name) {
+        count += n;
+        return;
+      }
+    }
+    counters_.emplace_back(name, n);
+  }
+
+  /// Sets the current record aside (in a Reduce: the group) with what it has emitted. Return from
+  /// Map or Reduce afterwards; the first reason counts.
+  void Reject(std::string_view reason) {
+    if (is_rejected_) return;
+    is_rejected_ = true;
+    reason_ = reason;
+  }
+
+  /// The run's --date as YYYY-MM-DD; empty if none was given.
+  const std::string& date() const { return date_; }
+
+  /// A generator seeded from where the record is in the input: the same numbers in each run,
+  /// however the input is split.
+  Random& random() {
+    if (!has_random_) SeedRandom();
+    return random_;
+  }
+
+  // What follows is for the framework.
+
+  void BeginShard(std::string_view shard) {
+    shard_ = shard;
+    current_.shard = shard_.c_str();
+  }
+  void BeginBlock(const char* block, std::uint64_t offset) {
+    current_.block = block;
+    current_.block_offset = offset;
+    current_.record.store(block, std::memory_order_relaxed);
+  }
+  void BeginRecord(const char* record) {
+    current_.record.store(record, std::memory_order_relaxed);
+    has_random_ = false;
+  }
+  void BeginGroup(std::string_view key) {
+    group_ = key;
+    has_random_ = false;
+  }
+  bool is_rejected() const { return is_rejected_; }
+  /// Reports the current record, for the reason given to Reject or here.
+  Status ReportReject(std::string_view raw);
+  Status ReportReject(std::string_view reason, std::string_view raw) {
+    Reject(reason);
+    return ReportReject(raw);
+  }
+  CurrentRecord* current_record() { return &current_; }
+  const std::vector<std::pair<std::string, std::uint64_t>>& counters() const { return counters_; }
+
+ private:
+  void SeedRandom();
+
+  const std::string task_;
+  const std::string input_;
+  const std::string date_;
+  RejectSink* const rejects_;
+  std::string shard_;
+  std::string_view group_;
+  CurrentRecord current_;
+  std::vector<std::pair<std::string, std::uint64_t>> counters_;
+  std::string reason_;
+  bool is_rejected_ = false;
+  bool has_random_ = false;
+  Random random_{0};
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_API_CONTEXT_H_

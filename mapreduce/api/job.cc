@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/api/job.h"
+
+#include <algorithm>
+
+#include "mapreduce/base/numbers.h"
+
+namespace millrace {
+
+int Job::AddInput(InputSpec input) {
+  for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
+    if (graph_.inputs[i].name == input.name) return static_cast<int>(i);
+  }
+  graph_.inputs.push_back(std::move(input));
+  return static_cast<int>(graph_.inputs.size()) - 1;
+}
+
+std::size_t Job::AddStage(StageSource source) {
+  StageSpec stage;
+  stage.name = "stage-" + std::to_string(graph_.stages.size() + 1);
+  stage.sources.push_back(std::move(source));
+  stage.make_collector = [](const CollectorOptions& options) { return std::make_unique<SortCollector>(options); };
+  graph_.stages.push_back(std::move(stage));
+  return graph_.stages.size() - 1;
+}
+
+int Job::AddOutput(const std::string& name, std::string_view extension) {
+  for (const OutputSpec& output : graph_.outputs) {
+    if (output.name == name) Fail("the output " + name + " is written twice");
+  }
+  graph_.outputs.push_back({name, std::string(extension)});
+  return static_cast<int>(graph_.outputs.size()) - 1;
+}
+
+void Job::CheckNoStates(const StageSpec& stage) {
+  if (!stage.has_states) return;
+  Fail(stage.reduce_name + " can't follow the combiner " + stage.combine_name +
+       ": behind an aggregator comes Reduce with the same aggregator");
+}
+
+void Job::MergeStages(std::size_t into, std::size_t from) {
+  auto& sources = graph_.stages[from].sources;
+  if (into == from || sources.empty()) return;
+  std::move(sources.begin(), sources.end(), std::back_inserter(graph_.stages[into].sources));
+  sources.clear();
+}
+
+// A merged stage has no sources left. The stage it went into may stand before a stage it reads:
+// moving it behind all its sources keeps the order that the engine relies on.
+void Job::DropMergedStages() {
+  std::vector<StageSpec> ordered;
+  std::vector<int> place(graph_.stages.size(), -1);
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    for (std::size_t i = 0; i < graph_.stages.size(); ++i) {
+      StageSpec& stage = graph_.stages[i];
+      const auto is_ready = [&](const StageSource& source) {
+        return source.stage < 0 || place[static_cast<std::size_t>(source.stage)] >= 0;
+      };
+      if (place[i] >= 0 || stage.sources.empty() || !std::all_of(stage.sources.begin(), stage.sources.end(), is_ready)) {
+        continue;
+      }
+      place[i] = static_cast<int>(ordered.size());
+      for (StageSource& source : stage.sources) {
+        if (source.stage >= 0) source.stage = place[static_cast<std::size_t>(source.stage)];
+      }
+      stage.name = "stage-" + std::to_string(ordered.size() + 1);
+      ordered.push_back(std::move(stage));
+      stage.sources.clear();
+      moved = true;
+    }
+  }
+  graph_.stages = std::move(ordered);
+}
+
+std::map<std::string, int> Job::ColumnOverrides(const std::string& input, const std::vector<std::string>& columns,
+                                                std::span<const std::string_view> layout) {
+  std::map<std::string, int> overrides;
+  for (const std::string& column : columns) {
+    const auto known = std::find(layout.begin(), layout.end(), column);
+    const int default_position = static_cast<int>(known - layout.begin()) + 1;
+    ColumnUse use{input, column, default_position, default_position, false};
+    auto given = settings_.params.find(input + "." + column);
+    if (given == settings_.params.end()) given = settings_.params.find(column);
+    if (given != settings_.params.end()) {
+      std::int64_t position = 0;
+      if (!ParseInt64(given->second, &position) || position < 1 || position > TsvColumns::kColumnMax) {
+        Fail("parameter " + given->first + " must be the number of a column, from 1 to " +
+             std::to_string(TsvColumns::kColumnMax) + ", not '" + given->second + "'");
+        position = use.position;
+      }
+      use.position = static_cast<int>(position);
+      use.is_set = true;
+      overrides[column] = use.position;
+    }
+    const auto same = [&](const ColumnUse& other) { return other.input == input && other.column == column; };
+    if (std::none_of(columns_.begin(), columns_.end(), same)) columns_.push_back(use);
+  }
+  return overrides;
+}
+
+void Job::DeclareColumns() {
+  for (const ColumnUse& use : columns_) {
+    const auto inputs = std::count_if(columns_.begin(), columns_.end(),
+                                      [&](const ColumnUse& other) { return other.column == use.column; });
+    if (inputs > 1 && settings_.params.count(use.column) > 0) {
+      Fail("parameter " + use.column + " could mean several inputs; say " + use.input + "." + use.column + "=N");
+    }
+    params_.push_back({.name = inputs > 1 ? use.input + "." + use.column : use.column,
+                       .type = "column",
+                       .default_value = std::to_string(use.default_position),
+                       .value = std::to_string(use.position),
+                       .help = "where the column " + use.column + " of " + use.input + " is (1 is the first)",
+                       .choices = {},
+                       .is_set = use.is_set});
+  }
+}
+
+Status Job::Finish() {
+  DeclareColumns();
+  DropMergedStages();
+  for (const auto& [name, value] : settings_.params) {
+    const auto is_known = [&, &given = name](const ParamInfo& info) { return info.name == given; };
+    const auto is_column = [&, &given = name](const ColumnUse& use) { return use.input + "." + use.column == given; };
+    if (std::none_of(params_.begin(), params_.end(), is_known) &&
+        std::none_of(columns_.begin(), columns_.end(), is_column)) {
+      Fail("the job has no parameter " + name);
+    }
+  }
+  if (graph_.inputs.empty()) Fail("the job reads no input");
+  if (graph_.outputs.empty()) Fail("the job writes no output");
+  for (const StageSpec& stage : graph_.stages) {
+    if (!stage.has_reduce() && stage.writes.empty()) Fail("the Map of " + stage.name + " is neither reduced nor written");
+    if (!stage.has_reduce() && !stage.combine_name.empty()) Fail("the combiner of " + stage.name + " has no Reduce behind it");
+    if (!stage.has_reduce() && (stage.sources.size() > 1 || stage.sources.front().input < 0)) {
+      Fail(stage.name + " has no Reduce: then it maps one input, and nothing else");
+    }
+  }
+  return status_;
+}
+
+}  // namespace millrace

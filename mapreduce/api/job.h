@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_API_JOB_H_
+#define MAPREDUCE_API_JOB_H_
+
+// How a job is put together. Its definition is a function that reads parameters and chains typed
+// steps; it runs before any data is read, so a mistake costs nothing:
+//
+//   void TopTracks(Job& job) {
+//     const auto k = job.Param<std::size_t>("k", 100, "tracks per country");
+//     job.Read<Play>("plays", kPlaysLayout)
+//         .Map<CountPlay>().Reduce<Sum>()          // (country, track) -> plays
+//         .Map<ByCountry>().Combine<KeepBest>(k).Reduce<KeepBest>(k)
+//         .Write<Tsv>("toplist");
+//   }
+//
+// A stage that follows a reduce is fused with it: its records are mapped where they are made and
+// never stored.
+
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "mapreduce/api/graph.h"
+#include "mapreduce/api/map_operators.h"
+#include "mapreduce/api/params.h"
+#include "mapreduce/api/reduce_operators.h"
+#include "mapreduce/api/write_operators.h"
+#include "mapreduce/formats/text.h"
+#include "mapreduce/formats/tsv.h"
+
+namespace millrace {
+
+class Job;
+
+namespace api_internal {
+
+/// "CountPlay" of CountPlay, for plans and messages.
+template <class T>
+std::string TypeName() {
+  std::string_view name = __PRETTY_FUNCTION__;  // "... [with T = CountPlay; ...]"
+  name.remove_prefix(name.find("T = ") + 4);
+  name = name.substr(0, name.find_first_of(";]"));
+  if (const std::size_t scope = name.rfind("::"); scope != std::string_view::npos) name.remove_prefix(scope + 2);
+  return std::string(name);
+}
+
+/// A factory that makes T from the leading arguments it is called with and copies of `args`.
+template <class T, class... Leading, class... Args>
+auto Factory(Args... args) {
+  return [args = std::tuple<Args...>(std::move(args)...)](Leading... leading) {
+    return std::apply([&](const Args&... own) { return std::make_unique<T>(leading..., own...); }, args);
+  };
+}
+
+}  // namespace api_internal
+
+/// What a Reduce made: records KeyValue<K, V>, to be written or mapped by a next stage.
+template <class K, class V>
+class Reduced {
+ public:
+  /// Writes them to the output `name`, in key order.
+  template <class Format>
+  Reduced& Write(const std::string& name);
+
+  /// Begins the next stage. M has `void Map(const KeyValue<K, V>&, Emitter<K2, V2>&[, Context&])`.
+  template <class M, class... Args>
+    requires MapperClass<M>
+  auto Map(Args... args);
+
+ private:
+  template <class, class>
+  friend class Mapped;
+  template <class, class, std::size_t>
+  friend class Grouped;
+  Reduced(Job& job, std::size_t stage) : job_(&job), stage_(stage) {}
+  Job* job_;
+  std::size_t stage_;
+};
+
+/// Emitted records grouped by the first N parts of their tuple key: a group's records come in key
+/// order (secondary sort).
+template <class K, class V, std::size_t N>
+class Grouped {
+ public:
+  /// R has `void Reduce(const Prefix&, Values<KeyValue<K, V>>&, Emitter<K2, V2>&[, Context&])`,
+  /// where Prefix is the key's first part (N = 1) or the tuple of its first N.
+  template <class R, class... Args>
+    requires ReducerClass<R>
+  auto Reduce(Args... args);
+
+ private:
+  template <class, class>
+  friend class Mapped;
+  Grouped(Job& job, std::size_t stage) : job_(&job), stage_(stage) {}
+  Job* job_;
+  std::size_t stage_;
+};
+
+/// What Map emitted: keys K with values V, to be reduced, or written as they come.
+template <class K, class V>
+class Mapped {
+ public:
+  /// Pre-reduces in the map tasks. C is an aggregator (then Reduce<C> follows, and does this by
+  /// itself) or has `void Reduce(const K&, Values<V>&, Emitter<K, V>&)`, is associative and emits
+  /// only its group's key.
+  template <class C, class... Args>
+  Mapped& Combine(Args... args);
+
+  /// R is an aggregator (Sum, Count, …) or has a Reduce member over Values<V>.
+  template <class R, class... Args>
+    requires(ReducerClass<R> || AggregatorOf<AggregatorFor<R, V>, V>)
+  auto Reduce(Args... args);
+
+  /// Groups by the first N parts of the tuple K.
+  template <std::size_t N>
+  Grouped<K, V, N> GroupBy() { return {*job_, stage_}; }
+
+  /// Takes the records of another Map into the same stage: a join.
+  Mapped& And(Mapped other);
+
+  /// Writes the records in input order: a stage without a reduce.
+  template <class Format>
+  Mapped& Write(const std::string& name);
+
+ private:
+  template <class, class, class...>
+  friend class Source;
+  template <class, class>
+  friend class Reduced;
+  Mapped(Job& job, std::size_t stage) : job_(&job), stage_(stage) {}
+  Job* job_;
+  std::size_t stage_;
+};
+
+/// An input of records of one type, read by a Parser made from ParserArgs.
+template <class Parser, class Record, class... ParserArgs>
+class Source {
+ public:
+  /// M has `void Map(const Record&, Emitter<K, V>&[, Context&])`.
+  template <class M, class... Args>
+    requires MapperClass<M>
+  auto Map(Args... args);
+
+ private:
+  friend class Job;
+  Source(Job& job, int input, ParserArgs... args) : job_(&job), input_(input), parser_args_(std::move(args)...) {}
+  Job* job_;
+  int input_;
+  std::tuple<ParserArgs...> parser_args_;
+};
+
+/// What the user said.
+struct JobSettings {
+  std::map<std::string, std::string> params;
+  std::string date;  ///< YYYY-MM-DD or empty.
+};
+
+/// See above. One thread at a time.
+class Job {
+ public:
+  explicit Job(JobSettings settings) : settings_(std::move(settings)) {}
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  /// A parameter: the user's value, else `default_value`. With `choices`, one of them.
+  template <class T>
+  T Param(const std::string& name, T default_value, std::string help, std::vector<std::string> choices = {});
+
+  /// A text parameter that must be one of `choices`.
+  std::string Choice(const std::string& name, std::string default_value, std::vector<std::string> choices,
+                     std::string help) {
+    return Param<std::string>(name, std::move(default_value), std::move(help), std::move(choices));
+  }
+
+  /// The logical date of the run, YYYY-MM-DD; empty if none was given.
+  const std::string& date() const { return settings_.date; }
+
+  /// The definition's own complaint about the parameters: the run ends with exit code 64.
+  void Fail(const std::string& why) { status_.Update(Status::InvalidArgument(why)); }
+
+  /// Rows of TSV files. `layout` names the columns; Row's fields are found among them by name.
+  /// Fields in `unused` keep their default and are not looked at. The user can move a column with
+  /// the parameter COLUMN=N.
+  template <HasFields Row>
+  Source<TsvParser<Row>, Row, TsvColumns> Read(const std::string& name, const TsvLayout& layout,
+                                   const std::set<std::string>& unused = {});
+  /// Lines, as they are.
+  Source<LineParser, Line> ReadLines(const std::string& name) {
+    return {*this, AddInput({name, {}, "text"})};
+  }
+
+  // What follows is for the framework.
+
+  /// Once, after the definition: the first mistake, unknown parameters, an impossible graph.
+  Status Finish();
+  const JobGraph& graph() const { return graph_; }
+  const std::vector<ParamInfo>& params() const { return params_; }
+
+  StageSpec& stage(std::size_t index) { return graph_.stages[index]; }
+  std::size_t AddStage(StageSource source);
+  int AddOutput(const std::string& name, std::string_view extension);
+  /// A Reduce of values can't follow a combiner that made states of them.
+  void CheckNoStates(const StageSpec& stage);
+  void MergeStages(std::size_t into, std::size_t from);
+  const std::string& output_name(int output) const { return graph_.outputs[static_cast<std::size_t>(output)].name; }
+
+ private:
+  struct ColumnUse {
+    std::string input, column;
+    int default_position;  // 1-based.
+    int position;          // Effective.
+    bool is_set;
+  };
+
+  int AddInput(InputSpec input);
+  std::map<std::string, int> ColumnOverrides(const std::string& input, const std::vector<std::string>& columns,
+                                             std::span<const std::string_view> layout);
+  void DeclareColumns();
+  void DropMergedStages();
+
+  const JobSettings settings_;
+  Status status_;
+  JobGraph graph_;
+  std::vector<ParamInfo> params_;
+  std::vector<ColumnUse> columns_;
+};
+
+template <class T>
+T Job::Param(const std::string& name, T default_value, std::string help, std::vector<std::string> choices) {
+  using Storage = api_internal::ParamStorage<T>;
+  ParamInfo info{.name = name,
+                 .type = api_internal::ParamType<T>(),
+                 .default_value = api_internal::FormatParam(Storage(default_value)),
+                 .value = {},
+                 .help = std::move(help),
+                 .choices = std::move(choices)};
+  const auto given = settings_.params.find(name);
+  info.is_set = given != settings_.params.end();
+  info.value = info.is_set ? given->second : info.default_value;
+  Storage value{};
+  const Status parsed = api_internal::ParseParam(info, &value);
+  status_.Update(parsed);
+  if (parsed.ok()) info.value = api_internal::FormatParam(value);  // "007" and "7" are one plan.
+  params_.push_back(std::move(info));
+  if (!parsed.ok()) return default_value;
+  return static_cast<T>(value);
+}
+
+template <HasFields Row>
+Source<TsvParser<Row>, Row, TsvColumns> Job::Read(const std::string& name, const TsvLayout& layout,
+                                      const std::set<std::string>& unused) {
+  std::vector<std::string> fields;
+  std::apply([&](const auto&... field) { (fields.emplace_back(field.name), ...); }, Row::MillraceFields());
+  const std::map<std::string, int> overrides = ColumnOverrides(name, fields, layout.names());
+  Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
+  if (!columns.ok()) {
+    status_.Update(columns.error().Annotate("input ", name));
+    columns = TsvColumns::For<Row>(layout);
+  }
+  InputSpec input{name, {}, "tsv"};
+  for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
+  return {*this, AddInput(std::move(input)), *std::move(columns)};
+}
+
+template <class Parser, class Record, class... ParserArgs>
+template <class M, class... Args>
+  requires MapperClass<M>
+auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
+  using Signature = api_internal::MapOf<M>;
+  static_assert(std::is_same_v<typename Signature::Record, Record>,
+                "this Map takes another record type than the input has");
+  StageSource source;
+  source.input = input_;
+  source.map_name = api_internal::TypeName<M>();
+  source.make_map = [parser_args = parser_args_, args = std::tuple<Args...>(std::move(args)...)](Context& context, EmitSink& sink)
+      -> std::unique_ptr<MapOperator> {
+    return std::apply(
+        [&](const Args&... own) {
+          return std::make_unique<ShardMapOperator<Parser, M>>(parser_args, context, sink, own...);
+        },
+        args);
+  };
+  return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+}
+
+template <class K, class V>
+template <class M, class... Args>
+  requires MapperClass<M>
+auto Reduced<K, V>::Map(Args... args) {
+  using Signature = api_internal::MapOf<M>;
+  static_assert(std::is_same_v<typename Signature::Record, KeyValue<K, V>>,
+                "a Map behind a Reduce takes const KeyValue<Key, Value>& with the types the Reduce emits");
+  StageSource source;
+  source.stage = static_cast<int>(stage_);
+  source.map_name = api_internal::TypeName<M>();
+  source.make_record_map =
+      api_internal::Factory<EmittedMapOperator<K, V, M>, Context&, EmitSink&>(std::move(args)...);
+  return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+}
+
+template <class K, class V>
+template <class Format>
+Reduced<K, V>& Reduced<K, V>::Write(const std::string& name) {
+  job_->stage(stage_).writes.push_back(
+      {job_->AddOutput(name, Format::kExtension), api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
+  return *this;
+}
+
+template <class K, class V>
+template <class Format>
+Mapped<K, V>& Mapped<K, V>::Write(const std::string& name) {
+  job_->stage(stage_).writes.push_back(
+      {job_->AddOutput(name, Format::kExtension), api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
+  return *this;
+}
+
+template <class K, class V>
+Mapped<K, V>& Mapped<K, V>::And(Mapped other) {
+  job_->MergeStages(stage_, other.stage_);
+  return *this;
+}
+
+template <class K, class V>
+template <class C, class... Args>
+Mapped<K, V>& Mapped<K, V>::Combine(Args... args) {
+  StageSpec& stage = job_->stage(stage_);
+  stage.combine_name = api_internal::TypeName<C>();
+  if constexpr (AggregatorOf<AggregatorFor<C, V>, V>) {
+    using A = AggregatorFor<C, V>;
+    stage.has_states = api_internal::kStateBytes<typename A::State> > 0;
+    stage.make_collector = api_internal::Factory<AggregateCollector<V, A>, const CollectorOptions&>();
+    stage.make_combiner = api_internal::Factory<AggregateCombine<A>>();
+  } else {
+    static_assert(ReducerClass<C>,
+                  "a combiner is an aggregator or has void Reduce(const Key&, Values<Value>&, Emitter<Key, Value>&)");
+    using Signature = api_internal::ReduceOf<C>;
+    static_assert(!Signature::kTakesContext, "a combiner runs any number of times: it can't count or reject");
+    static_assert(std::is_same_v<typename Signature::Group, K> && std::is_same_v<typename Signature::Value, V> &&
+                      std::is_same_v<typename Signature::OutKey, K> && std::is_same_v<typename Signature::OutValue, V>,
+                  "a combiner takes and emits the key and value types that Map emits");
+    stage.make_combiner = api_internal::Factory<GroupCombine<K, V, C>>(std::move(args)...);
+  }
+  return *this;
+}
+
+template <class K, class V>
+template <class R, class... Args>
+  requires(ReducerClass<R> || AggregatorOf<AggregatorFor<R, V>, V>)
+auto Mapped<K, V>::Reduce(Args... args) {
+  StageSpec& stage = job_->stage(stage_);
+  stage.reduce_name = api_internal::TypeName<R>();
+  if constexpr (ReducerClass<R>) {
+    using Signature = api_internal::ReduceOf<R>;
+    static_assert(std::is_same_v<typename Signature::Group, K>, "this Reduce takes another key type than Map emits");
+    static_assert(std::is_same_v<typename Signature::Value, V>, "this Reduce takes other Values than Map emits");
+    job_->CheckNoStates(stage);
+    stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](Context& context, EmitSink& sink)
+        -> std::unique_ptr<ReduceOperator> {
+      return std::apply(
+          [&](const Args&... own) {
+            return std::make_unique<GroupReduce<K, V, R>>(nullptr, context, sink, own...);
+          },
+          args);
+    };
+    return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
+  } else {
+    using A = AggregatorFor<R, V>;
+    Combine<R>();
+    stage.make_reduce = api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
+    return Reduced<K, AggregateResult<A>>(*job_, stage_);
+  }
+}
+
+template <class K, class V, std::size_t N>
+template <class R, class... Args>
+  requires ReducerClass<R>
+auto Grouped<K, V, N>::Reduce(Args... args) {
+  using Signature = api_internal::ReduceOf<R>;
+  static_assert(std::is_same_v<typename Signature::Group, typename KeyPrefixType<K, N>::Type>,
+                "this Reduce takes another key type than the key's first parts");
+  static_assert(std::is_same_v<typename Signature::Value, KeyValue<K, V>>,
+                "behind GroupBy, Reduce takes Values<KeyValue<Key, Value>>");
+  StageSpec& stage = job_->stage(stage_);
+  stage.reduce_name = api_internal::TypeName<R>();
+  stage.group_bytes = &KeyPrefixBytes<K, N>;
+  job_->CheckNoStates(stage);
+  stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](Context& context, EmitSink& sink)
+      -> std::unique_ptr<ReduceOperator> {
+    return std::apply(
+        [&](const Args&... own) {
+          return std::make_unique<GroupReduce<K, V, R>>(&KeyPrefixBytes<K, N>, context, sink, own...);
+        },
+        args);
+  };
+  return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
+}
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_API_JOB_H_

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_API_MAP_OPERATORS_H_
+#define MAPREDUCE_API_MAP_OPERATORS_H_
+
+// A job's Map class, run over the records of a shard or of an earlier stage.
+//
+// A record that throws or is rejected leaves nothing behind: what it has emitted is taken back.
+// The loop has no try block per record; after an exception parsing resumes behind the record.
+
+#include <exception>
+#include <new>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "mapreduce/api/operators.h"
+#include "mapreduce/api/signature.h"
+
+namespace millrace {
+namespace api_internal {
+
+/// Calls a job's Map, and turns an exception or a reject into a reported record.
+template <class Mapper>
+class MapCaller {
+ public:
+  using Signature = MapOf<Mapper>;
+
+  template <class... Args>
+  MapCaller(Context& context, EmitSink& sink, Args&&... args)
+      : context_(context), batch_(sink), emitter_(batch_), mapper_(MakeUserObject<Mapper>(std::forward<Args>(args)...)) {
+    CallSetUp(mapper_, context_);
+  }
+
+  void Call(const typename Signature::Record& record, std::string_view raw) {
+    if constexpr (Signature::kTakesContext) {
+      mapper_.Map(record, emitter_, context_);
+      if (context_.is_rejected()) [[unlikely]] Drop(raw);
+    } else {
+      mapper_.Map(record, emitter_);
+      (void)raw;
+    }
+    batch_.EndRecord();
+  }
+  /// The record that was being mapped threw.
+  void Threw(const std::string& what, std::string_view raw) {
+    context_.Reject(what);
+    Drop(raw);
+    batch_.EndRecord();
+  }
+  void Reject(std::string_view reason, std::string_view raw) { status_.Update(context_.ReportReject(reason, raw)); }
+
+  void Flush() { batch_.Flush(); }
+  Status Close() {
+    CallTearDown(mapper_, context_);
+    batch_.Flush();
+    return status();
+  }
+  Status status() const { return status_.ok() ? batch_.status() : status_; }
+
+ private:
+  void Drop(std::string_view raw) {
+    if (!batch_.DropRecord()) {
+      status_.Update(Status::UserCode("a record was rejected after it had emitted more than ", kBatchBytesMax,
+                                      " bytes, which can't be taken back; reject before emitting"));
+    }
+    status_.Update(context_.ReportReject(raw));
+  }
+
+  Context& context_;
+  EmitBatch batch_;
+  Emitter<typename Signature::Key, typename Signature::Value> emitter_;
+  Mapper mapper_;
+  Status status_;
+};
+
+/// Runs `body`; true if it threw, with the exception's text. std::bad_alloc passes through: that
+/// is not the record's fault.
+template <class F>
+bool Throws(F&& body, std::string* what) {
+  try {
+    body();
+    return false;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    *what = std::string("the job's code threw: ") + error.what();
+  } catch (...) {
+    *what = "the job's code threw something that is no std::exception";
+  }
+  return true;
+}
+
+}  // namespace api_internal
+
+/// Maps records of a shard, as `Parser` reads them.
+template <class Parser, class Mapper>
+class ShardMapOperator final : public MapOperator {
+ public:
+  template <class ParserArgs, class... Args>
+  ShardMapOperator(const ParserArgs& parser_args, Context& context, EmitSink& sink, Args&&... args)
+      : parser_(std::make_from_tuple<Parser>(parser_args)), context_(context), caller_(context, sink, std::forward<Args>(args)...) {}
+
+  Status MapBlock(const LineBlock& block) override {
+    context_.BeginBlock(block.begin, block.offset);
+    LineBlock rest = block;
+    std::string what;
+    std::string_view current;
+    while (api_internal::Throws([&] { Parse(rest, &current); }, &what)) {
+      caller_.Threw(what, current);
+      const char* next = current.data() + current.size();
+      if (next < rest.end) ++next;  // Its LF.
+      rest.offset += static_cast<std::uint64_t>(next - rest.begin);
+      rest.begin = next;
+      if (rest.begin >= rest.end) break;
+    }
+    return caller_.status();
+  }
+  Status Close() override { return caller_.Close(); }
+  std::uint64_t record_count() const override { return record_count_; }
+
+ private:
+  void Parse(const LineBlock& block, std::string_view* current) {
+    parser_.Parse(
+        block,
+        [&](const typename api_internal::MapOf<Mapper>::Record& record, std::string_view raw) {
+          ++record_count_;
+          *current = raw;
+          context_.BeginRecord(raw.data());
+          caller_.Call(record, raw);
+        },
+        [&](std::string_view reason, std::string_view raw) {
+          ++record_count_;
+          context_.BeginRecord(raw.data());
+          caller_.Reject(reason, raw);
+        });
+  }
+
+  Parser parser_;
+  Context& context_;
+  api_internal::MapCaller<Mapper> caller_;
+  std::uint64_t record_count_ = 0;
+};
+
+/// Maps what an earlier stage emitted, a batch at a time.
+template <class K, class V, class Mapper>
+class EmittedMapOperator final : public RecordMapOperator {
+ public:
+  template <class... Args>
+  EmittedMapOperator(Context& context, EmitSink& sink, Args&&... args)
+      : context_(context), caller_(context, sink, std::forward<Args>(args)...) {}
+
+  Status Consume(EmitBatch& batch) override {
+    std::size_t i = 0;
+    std::string what;
+    std::string_view key;
+    const auto map_rest = [&] {
+      for (; i < batch.count(); ++i) {
+        const char* const record = batch.begin() + batch.offset(i);
+        key = {EmitBatch::Key(record), EmitBatch::KeyBytes(record)};
+        const char* const value = key.data() + key.size();
+        scratch_.Clear();
+        DecodeKey<true>(key.data(), value, &pair_.key, scratch_);
+        DecodeValue<true>(value, value + EmitBatch::ValueBytes(record), &pair_.value);
+        context_.BeginGroup(key);
+        caller_.Call(pair_, key);
+      }
+    };
+    while (api_internal::Throws(map_rest, &what)) {
+      caller_.Threw(what, key);
+      ++i;
+    }
+    return caller_.status();
+  }
+  Status Close() override { return caller_.Close(); }
+
+ private:
+  Context& context_;
+  api_internal::MapCaller<Mapper> caller_;
+  KeyValue<K, V> pair_;
+  DecodeScratch scratch_;
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_API_MAP_OPERATORS_H_

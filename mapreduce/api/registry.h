@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_API_REGISTRY_H_
+#define MAPREDUCE_API_REGISTRY_H_
+
+// Jobs by name. One line registers a job, in the program it is linked into or in a module that
+// the program loads:
+//
+//   MR_JOB(toplist, TopList, "the most played tracks of each country")
+
+#include <string_view>
+#include <vector>
+
+namespace millrace {
+
+class Job;
+
+/// Changes whenever a module built against older headers could not be used any more.
+inline constexpr int kJobAbiVersion = 1;
+
+/// One registered job. Lives as long as the program.
+struct JobRegistration {
+  int abi_version;
+  const char* name;
+  const char* summary;  ///< One line.
+  void (*define)(Job&);
+  const JobRegistration* next = nullptr;
+};
+
+/// Makes a job known. Not thread-safe: at start-up and while loading a module.
+void RegisterJob(JobRegistration* job);
+/// Null if there is none of that name.
+const JobRegistration* FindJob(std::string_view name);
+/// All jobs by name; of two with one name the one registered last.
+std::vector<const JobRegistration*> AllJobs();
+
+#define MR_JOB(name, define, summary)                                                                   \
+  namespace {                                                                                           \
+  struct MillraceRegister_##name {                                                                      \
+    MillraceRegister_##name() { ::millrace::RegisterJob(&registration); }                               \
+    ::millrace::JobRegistration registration{::millrace::kJobAbiVersion, #name, summary, &define};      \
+  } millrace_register_##name;                                                                           \
+  }
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_API_REGISTRY_H_

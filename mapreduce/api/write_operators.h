@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_API_WRITE_OPERATORS_H_
+#define MAPREDUCE_API_WRITE_OPERATORS_H_
+
+// Output formats, and the operator that turns emitted records into rows of one.
+
+#include <string_view>
+
+#include "mapreduce/api/key_codec.h"
+#include "mapreduce/api/operators.h"
+#include "mapreduce/api/value_codec.h"
+#include "mapreduce/formats/row_buffer.h"
+#include "mapreduce/formats/tsv_writer.h"
+
+namespace millrace {
+
+/// Tab-separated columns of key and value, escaped as PostgreSQL's COPY writes text.
+struct Tsv {
+  static constexpr std::string_view kExtension = "tsv";
+  template <class K, class V>
+  static void AppendRow(RowBuffer& out, const K& key, const V& value) {
+    AppendTsvRow(out, key, value);
+  }
+};
+
+/// The key as a line of its own, its bytes as they are.
+struct Text {
+  static constexpr std::string_view kExtension = "tsv";
+  template <class V>
+  static void AppendRow(RowBuffer& out, std::string_view line, const V&) {
+    out.Append(line);
+    out.Append('\n');
+  }
+};
+
+template <class Format, class K, class V>
+class FormatWriteOperator final : public WriteOperator {
+ public:
+  explicit FormatWriteOperator(RowSink& sink) : sink_(sink) {}
+
+  Status Consume(EmitBatch& batch) override {
+    for (std::size_t i = 0; i < batch.count(); ++i) {
+      const char* const record = batch.begin() + batch.offset(i);
+      const char* const key = EmitBatch::Key(record);
+      const char* const value = key + EmitBatch::KeyBytes(record);
+      scratch_.Clear();
+      DecodeKey<true>(key, value, &key_, scratch_);
+      DecodeValue<true>(value, value + EmitBatch::ValueBytes(record), &value_);
+      Format::AppendRow(rows_, key_, value_);
+    }
+    row_count_ += batch.count();
+    return rows_.size() >= kFlushBytes ? Flush() : Status::Ok();
+  }
+  Status Close() override { return Flush(); }
+
+ private:
+  static constexpr std::size_t kFlushBytes = std::size_t{64} << 10;
+
+  Status Flush() {
+    if (row_count_ == 0) return Status::Ok();
+    const Status status = sink_.AppendRows(rows_.view(), row_count_);
+    rows_.Clear();
+    row_count_ = 0;
+    return status;
+  }
+
+  RowSink& sink_;
+  RowBuffer rows_;
+  std::uint64_t row_count_ = 0;
+  K key_{};
+  V value_{};
+  DecodeScratch scratch_;
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_API_WRITE_OPERATORS_H_

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/engine/execution.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "mapreduce/engine/map_task.h"
+#include "mapreduce/engine/reduce_task.h"
+#include "mapreduce/engine/task_pool.h"
+
+namespace millrace {
+namespace {
+
+// Blocks of run files: large reads, but many cursors must fit a small budget.
+constexpr std::uint64_t kBlockBytesMin = std::uint64_t{32} << 10;
+constexpr std::uint64_t kBlockBytesMax = std::uint64_t{256} << 10;
+// Per cursor beside its block.
+constexpr std::uint64_t kCursorBytes = std::uint64_t{96} << 10;
+// A range smaller than this is not worth a task.
+constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
+constexpr std::size_t kRangesPerSlot = 8;
+constexpr std::size_t kRangesMax = 256;
+constexpr std::size_t kSamplesPerPart = 16;
+constexpr std::size_t kSamplesMin = 4096;
+// However small the budget, lines of this size can be read.
+constexpr std::uint64_t kRecordBytesMin = std::uint64_t{32} << 20;
+
+std::string PartName(std::size_t part, const std::string& extension, Compression compression) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "part-%05zu.", part);
+  return name + extension + (compression == Compression::kZstd ? ".zst" : compression == Compression::kGzip ? ".gz" : "");
+}
+
+}  // namespace
+
+Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector<ExecutionInput>& inputs,
+                     const ExecutionOptions& options)
+    : files_(files),
+      graph_(graph),
+      inputs_(inputs),
+      options_(options),
+      budget_(options.memory_bytes, options.parallel),
+      block_bytes_(std::clamp(options.memory_bytes / 1024, kBlockBytesMin, kBlockBytesMax)),
+      rejects_(files, options.scratch_directory, options.max_rejects),
+      output_files_(graph.outputs.size()) {
+  for (const StageSpec& stage : graph.stages) {
+    RunStoreOptions store;
+    store.directory = options.scratch_directory;
+    store.name = stage.name;
+    store.block_bytes = block_bytes_;
+    store.retained_bytes_max = options.memory_bytes / 2;
+    store.sample_capacity = std::max(kSamplesMin, kSamplesPerPart * static_cast<std::size_t>(options.parts));
+    stores_.push_back(std::make_unique<RunStore>(files, budget_, std::move(store)));
+  }
+  for (const ExecutionInput& input : inputs) {
+    auto& digests = digests_.emplace_back();
+    for (const Shard& shard : input.shards) digests.push_back(std::make_unique<ShardDigest>(shard.file.bytes));
+  }
+}
+
+std::size_t Execution::record_bytes_max() const { return std::max(kRecordBytesMin, options_.memory_bytes / 16); }
+
+std::size_t Execution::FanInMax() const {
+  const std::uint64_t per_slot = options_.memory_bytes / 4 / static_cast<std::uint64_t>(options_.parallel);
+  return std::max<std::size_t>(8, per_slot / (block_bytes_ + kCursorBytes));
+}
+
+Status Execution::CheckGoOn(std::uint64_t order) {
+  if (options_.cancel != nullptr && options_.cancel->cancelled()) return Status::Cancelled("cancelled");
+  if (rejects_.ShouldStop(order)) return Status::BadData("too many records were rejected");
+  return Status::Ok();
+}
+
+std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBudget::Lease& lease, PhaseTimer& timer,
+                                                    std::unique_ptr<CombineOperator>* combiner) {
+  const StageSpec& spec = graph_.stages[stage];
+  if (spec.make_combiner) *combiner = spec.make_combiner();
+  CollectorOptions options;
+  options.store = stores_[stage].get();
+  options.lease = &lease;
+  options.timer = &timer;
+  options.reserve_bytes = options_.memory_bytes;
+  options.combiner = combiner->get();
+  options.group_bytes = spec.group_bytes;
+  options.spill_every_batch = options_.spill_everything;
+  return spec.make_collector(options);
+}
+
+void Execution::AddTask(const Context& context, std::uint64_t records_read) {
+  MutexLock lock(mutex_);
+  ++result_.tasks_run;
+  result_.records_in += records_read;
+  for (const auto& [name, count] : context.counters()) result_.counters[name] += count;
+}
+
+void Execution::AddTimes(const PhaseTimes& times) {
+  MutexLock lock(mutex_);
+  result_.phases.Merge(times);
+}
+
+void Execution::BeginPhase(std::string name, std::uint64_t bytes_total, std::size_t tasks_total) {
+  MutexLock lock(progress_mutex_);
+  phase_name_ = std::move(name);
+  phase_bytes_total_ = bytes_total;
+  phase_tasks_total_ = static_cast<int>(tasks_total);
+  phase_bytes_ = 0;
+  phase_records_ = 0;
+  phase_tasks_ = 0;
+}
+
+void Execution::AddProgress(std::uint64_t bytes, std::uint64_t records, int tasks) {
+  phase_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  phase_records_.fetch_add(records, std::memory_order_relaxed);
+  phase_tasks_.fetch_add(tasks, std::memory_order_relaxed);
+  if (options_.progress != nullptr && (bytes > 0 || tasks > 0)) ReportProgress();
+}
+
+void Execution::ReportProgress() {
+  constexpr auto kInterval = std::chrono::milliseconds(100);
+  const auto now = std::chrono::steady_clock::now();
+  MutexLock lock(progress_mutex_);
+  if (now < next_report_) return;
+  next_report_ = now + kInterval;
+  Progress progress;
+  progress.stage = phase_name_;
+  progress.bytes_done = phase_bytes_.load();
+  progress.bytes_total = phase_bytes_total_;
+  progress.records = phase_records_.load();
+  progress.tasks_done = phase_tasks_.load();
+  progress.tasks_total = phase_tasks_total_;
+  for (const auto& store : stores_) progress.spilled_bytes += store->spilled_bytes();
+  options_.progress->OnProgress(progress);
+}
+
+std::vector<Split> Execution::SplitsOf(int input) const {
+  std::vector<Split> splits;
+  for (Split& split : PlanSplits(inputs_, options_.split_bytes)) {
+    if (split.pieces.front().input == input) splits.push_back(std::move(split));
+  }
+  return splits;
+}
+
+std::string Execution::OutputDirectory(int output) const {
+  return graph_.outputs.size() == 1 ? "" : graph_.outputs[static_cast<std::size_t>(output)].name + "/";
+}
+
+Status Execution::MakeOutputDirectories() {
+  if (graph_.outputs.size() == 1) return Status::Ok();
+  for (const OutputSpec& output : graph_.outputs) {
+    MR_RETURN_IF_ERROR(files_.MakeDirectory(JoinPath(options_.output_directory, output.name)));
+  }
+  return Status::Ok();
+}
+
+void Execution::CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts) {
+  for (const auto& part : parts) output_files_[static_cast<std::size_t>(output)].push_back(part->record());
+}
+
+Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uint64_t order_base) {
+  const std::vector<Split> splits = SplitsOf(source.input);
+  std::uint64_t bytes = 0;
+  for (const Split& split : splits) bytes += split.stored_bytes;
+  BeginPhase(graph_.stages[stage].name + " map", bytes, splits.size());
+  MapPhase phase;
+  phase.stage = stage;
+  phase.source = &source;
+  phase.splits = &splits;
+  phase.order_base = order_base;
+  phase.reject_order = reject_order_;
+  reject_order_ += splits.size();
+  const Status status = RunTasks(splits.size(), options_.parallel, options_.cancel,
+                                 [&] { return MakeMapSlot(*this, phase); });
+  MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
+  return status;
+}
+
+// Without a reduce the order is the input's. Parts are cut between shards, by stored bytes, so
+// that they don't depend on splits.
+Status Execution::RunMapsAlone(std::size_t stage) {
+  const StageSpec& spec = graph_.stages[stage];
+  const StageSource& source = spec.sources.front();
+  const std::vector<Split> splits = SplitsOf(source.input);
+  const std::vector<Shard>& shards = inputs_[static_cast<std::size_t>(source.input)].shards;
+  std::uint64_t total = 0;
+  std::vector<std::uint64_t> begin;  // Of each shard in all of them.
+  for (const Shard& shard : shards) {
+    begin.push_back(total);
+    total += shard.file.bytes;
+  }
+  MapPhase phase;
+  const auto parts = static_cast<std::size_t>(options_.parts);
+  std::vector<std::size_t> first_task(parts + 1, splits.size());
+  for (std::size_t task = splits.size(); task-- > 0;) {
+    const std::uint64_t at = begin[static_cast<std::size_t>(splits[task].pieces.front().shard)];
+    const std::size_t part = total == 0 ? 0 : static_cast<std::size_t>(static_cast<unsigned __int128>(at) * parts / total);
+    phase.part_of_task.insert(phase.part_of_task.begin(), part);
+    first_task[part] = task;
+  }
+  for (std::size_t part = parts; part-- > 0;) first_task[part] = std::min(first_task[part], first_task[part + 1]);
+  std::vector<std::vector<std::unique_ptr<PartFile>>> files;
+  const std::uint64_t ahead = options_.memory_bytes / 8 / static_cast<std::uint64_t>(options_.parallel);
+  for (const StageWrite& write : spec.writes) {
+    auto& list = files.emplace_back();
+    for (std::size_t part = 0; part < parts; ++part) {
+      list.push_back(std::make_unique<PartFile>(
+          files_, options_.output_directory,
+          OutputDirectory(write.output) +
+              PartName(part, graph_.outputs[static_cast<std::size_t>(write.output)].extension, options_.compression),
+          options_.compression, first_task[part], first_task[part + 1] - first_task[part], ahead));
+    }
+  }
+  BeginPhase(spec.name + " map", total, splits.size());
+  phase.stage = stage;
+  phase.source = &source;
+  phase.splits = &splits;
+  phase.reject_order = reject_order_;
+  phase.parts = &files;
+  reject_order_ += splits.size();
+  const Status status = RunTasks(splits.size(), options_.parallel, options_.cancel,
+                                 [&] { return MakeMapSlot(*this, phase); });
+  MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
+  MR_RETURN_IF_ERROR(status);
+  for (std::size_t w = 0; w < spec.writes.size(); ++w) {
+    for (const auto& file : files[w]) {
+      if (file->first_task() == file->end_task()) MR_RETURN_IF_ERROR(file->FinishEmpty());
+    }
+    CollectFiles(spec.writes[w].output, files[w]);
+  }
+  return Status::Ok();
+}
+
+Status Execution::RunReduce(std::size_t stage) {
+  const StageSpec& spec = graph_.stages[stage];
+  RunStore& store = *stores_[stage];
+  BeginPhase(spec.name + " merge", store.data_bytes(), 0);
+  const std::unique_ptr<CombineOperator> combiner = spec.make_combiner ? spec.make_combiner() : nullptr;
+  MR_RETURN_IF_ERROR(store.Finish(FanInMax(), combiner.get(), options_.cancel));
+
+  ReducePhase phase;
+  phase.stage = stage;
+  const std::size_t wanted = std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(options_.parallel),
+                                       static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
+  phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options_.parts, wanted);
+  std::vector<std::vector<std::unique_ptr<PartFile>>> files;
+  const std::uint64_t ahead = options_.memory_bytes / 8 / static_cast<std::uint64_t>(options_.parallel);
+  for (const StageWrite& write : spec.writes) {
+    auto& list = files.emplace_back();
+    for (std::size_t first = 0; first < phase.ranges.size();) {
+      std::size_t end = first + 1;
+      while (end < phase.ranges.size() && phase.ranges[end].part == phase.ranges[first].part) ++end;
+      list.push_back(std::make_unique<PartFile>(
+          files_, options_.output_directory,
+          OutputDirectory(write.output) +
+              PartName(list.size(), graph_.outputs[static_cast<std::size_t>(write.output)].extension, options_.compression),
+          options_.compression, first, end - first, ahead));
+      first = end;
+    }
+  }
+  phase.parts = &files;
+  phase.reject_order = reject_order_;
+  reject_order_ += phase.ranges.size();
+  BeginPhase(spec.name + " reduce", 0, phase.ranges.size());
+  const Status status = RunTasks(phase.ranges.size(), options_.parallel, options_.cancel,
+                                 [&] { return MakeReduceSlot(*this, phase); });
+  MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
+  MR_RETURN_IF_ERROR(status);
+  for (std::size_t w = 0; w < spec.writes.size(); ++w) CollectFiles(spec.writes[w].output, files[w]);
+  return Status::Ok();
+}
+
+Status Execution::RunStage(std::size_t stage) {
+  const StageSpec& spec = graph_.stages[stage];
+  if (!spec.has_reduce()) return RunMapsAlone(stage);
+  for (std::size_t s = 0; s < spec.sources.size(); ++s) {
+    if (spec.sources[s].input >= 0) MR_RETURN_IF_ERROR(RunMaps(stage, spec.sources[s], static_cast<std::uint64_t>(s) << 32));
+  }
+  MR_RETURN_IF_ERROR(RunReduce(stage));
+  MutexLock lock(mutex_);
+  result_.spilled_bytes += stores_[stage]->spilled_bytes();
+  return Status::Ok();
+}
+
+Result<ExecutionResult> Execution::Run() {
+  MR_RETURN_IF_ERROR(MakeOutputDirectories());
+  for (std::size_t stage = 0; stage < graph_.stages.size(); ++stage) {
+    MR_RETURN_IF_ERROR(RunStage(stage));
+    stores_[stage].reset();  // Its memory is the next stage's.
+  }
+  MutexLock lock(mutex_);
+  MR_RETURN_IF_ERROR(rejects_.Check(result_.records_in, /*is_final=*/true));
+  MR_ASSIGN_OR_RETURN(result_.rejects_file, rejects_.Write(options_.output_directory));
+  result_.rejects = rejects_.count();
+  for (std::size_t input = 0; input < inputs_.size(); ++input) {
+    auto& roots = result_.input_digests.emplace_back();
+    for (std::size_t shard = 0; shard < inputs_[input].shards.size(); ++shard) {
+      const ShardDigest& digest = *digests_[input][shard];
+      if (!digest.complete()) {
+        return Status::Internal("not all of ", inputs_[input].shards[shard].file.path, " was read");
+      }
+      roots.push_back(digest.Root());
+      result_.bytes_in += inputs_[input].shards[shard].file.bytes;
+    }
+  }
+  for (const auto& files : output_files_) {
+    for (const OutputFileRecord& file : files) {
+      result_.records_out += file.records;
+      result_.files.push_back(file);
+    }
+  }
+  return result_;
+}
+
+Result<ExecutionResult> Execute(const JobGraph& graph, const std::vector<ExecutionInput>& inputs,
+                                const ExecutionOptions& options) {
+  Execution execution(LocalFileSystem(), graph, inputs, options);
+  return execution.Run();
+}
+
+}  // namespace millrace

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/engine/map_task.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "mapreduce/engine/task_outputs.h"
+#include "mapreduce/formats/line_blocks.h"
+#include "mapreduce/io/shard_reader.h"
+
+namespace millrace {
+namespace {
+
+std::string TaskName(std::size_t task) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "map-%05zu", task);
+  return name;
+}
+
+class MapSlot final : public Slot {
+ public:
+  MapSlot(Execution& execution, const MapPhase& phase)
+      : execution_(execution), phase_(phase), stage_(execution.graph().stages[phase.stage]),
+        lease_(execution.budget().Join()), timer_(times_) {
+    if (stage_.has_reduce()) collector_ = execution.MakeCollector(phase.stage, lease_, timer_, &combiner_);
+  }
+  ~MapSlot() override {
+    timer_.Flush();
+    execution_.AddTimes(times_);
+  }
+
+  Status Run(std::size_t task) override {
+    const Status status = Map(task);
+    if (!status.ok() && phase_.parts != nullptr) AbandonBehind(*phase_.parts, task);
+    return status;
+  }
+
+  Status Close() override { return collector_ != nullptr ? collector_->Close() : Status::Ok(); }
+
+ private:
+  Status Map(std::size_t task) {
+    const std::uint64_t reject_order = phase_.reject_order + task;
+    const Split& split = (*phase_.splits)[task];
+    TaskRejects rejects(execution_.rejects(), reject_order);
+    const std::string& input = execution_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
+    Context context(TaskName(task), input, execution_.options().date, &rejects);
+    ThisThreadsRecord() = context.current_record();
+    const Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
+                                                : Write(task, split, reject_order, context);
+    ThisThreadsRecord() = nullptr;
+    MR_RETURN_IF_ERROR(status);
+    return rejects.Close();
+  }
+
+  Status Collect(std::size_t task, const Split& split, std::uint64_t reject_order, Context& context) {
+    collector_->BeginTask(phase_.order_base + task);
+    MR_RETURN_IF_ERROR(MapSplit(split, reject_order, context, *collector_));
+    return collector_->EndTask();
+  }
+
+  Status Write(std::size_t task, const Split& split, std::uint64_t reject_order, Context& context) {
+    FanOutSink out;
+    out.set_timer(&timer_);
+    TaskWrites writes(stage_.writes, *phase_.parts, phase_.part_of_task[task], task, out);
+    MR_RETURN_IF_ERROR(MapSplit(split, reject_order, context, out));
+    return writes.Close();
+  }
+
+  Status MapSplit(const Split& split, std::uint64_t reject_order, Context& context, EmitSink& sink) {
+    const std::unique_ptr<MapOperator> mapper = phase_.source->make_map(context, sink);
+    for (const SplitPiece& piece : split.pieces) {
+      MR_RETURN_IF_ERROR(MapPiece(piece, reject_order, context, *mapper));
+    }
+    MR_RETURN_IF_ERROR(mapper->Close());
+    execution_.AddTask(context, mapper->record_count());
+    execution_.AddProgress(0, 0, 1);
+    return Status::Ok();
+  }
+
+  Status MapPiece(const SplitPiece& piece, std::uint64_t reject_order, Context& context, MapOperator& mapper) {
+    const Shard& shard =
+        execution_.inputs()[static_cast<std::size_t>(piece.input)].shards[static_cast<std::size_t>(piece.shard)];
+    context.BeginShard(shard.file.path);
+    timer_.Switch(Phase::kRead);
+    MR_ASSIGN_OR_RETURN(const std::unique_ptr<ShardReader> reader,
+                        ShardReader::Open(execution_.files(), shard, piece.range,
+                                          &execution_.digest(piece.input, piece.shard), &timer_));
+    LineBlockReader blocks(*reader, piece.range, execution_.record_bytes_max(), shard.file.path);
+    const std::uint64_t stored = piece.range.stored_end - piece.range.stored_begin;
+    const std::uint64_t plain_bytes = shard.compression == Compression::kNone ? stored : 0;
+    std::uint64_t reported = 0;
+    LineBlock block;
+    for (;;) {
+      MR_RETURN_IF_ERROR(execution_.CheckGoOn(reject_order));
+      timer_.Switch(Phase::kRead);
+      MR_ASSIGN_OR_RETURN(const bool more, blocks.Next(&block));
+      if (!more) break;
+      timer_.Switch(Phase::kMap);
+      const auto bytes = static_cast<std::uint64_t>(block.end - block.begin);
+      timer_.AddBytes(Phase::kMap, bytes);
+      const std::uint64_t records_before = mapper.record_count();
+      MR_RETURN_IF_ERROR(mapper.MapBlock(block));
+      // Of compressed shards only the whole is known.
+      const std::uint64_t done = std::min(plain_bytes - reported, bytes);
+      reported += done;
+      execution_.AddProgress(done, mapper.record_count() - records_before, 0);
+    }
+    timer_.Switch(Phase::kRead);
+    MR_RETURN_IF_ERROR(reader->Finish());
+    timer_.AddBytes(Phase::kRead, stored);
+    timer_.Switch(Phase::kMap);
+    execution_.AddProgress(stored - reported, 0, 0);
+    return Status::Ok();
+  }
+
+  Execution& execution_;
+  const MapPhase& phase_;
+  const StageSpec& stage_;
+  MemoryBudget::Lease lease_;
+  PhaseTimes times_;
+  PhaseTimer timer_;
+  std::unique_ptr<CombineOperator> combiner_;
+  std::unique_ptr<Collector> collector_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Slot>> MakeMapSlot(Execution& execution, const MapPhase& phase) {
+  return std::unique_ptr<Slot>(std::make_unique<MapSlot>(execution, phase));
+}
+
+}  // namespace millrace

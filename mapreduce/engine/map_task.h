@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_MAP_TASK_H_
+#define MAPREDUCE_ENGINE_MAP_TASK_H_
+
+#include <memory>
+#include <vector>
+
+#include "mapreduce/engine/execution.h"
+#include "mapreduce/engine/task_pool.h"
+
+namespace millrace {
+
+/// The map tasks of one input of one stage.
+struct MapPhase {
+  std::size_t stage = 0;
+  const StageSource* source = nullptr;
+  const std::vector<Split>* splits = nullptr;
+  std::uint64_t order_base = 0;   ///< Of the runs: several sources of a stage stay apart.
+  std::uint64_t reject_order = 0;
+  /// For a stage without a reduce: the files by output and part, and the part of each task.
+  std::vector<std::vector<std::unique_ptr<PartFile>>>* parts = nullptr;
+  std::vector<std::size_t> part_of_task;
+};
+
+/// Reads a split, maps its records, collects what they emit.
+Result<std::unique_ptr<Slot>> MakeMapSlot(Execution& execution, const MapPhase& phase);
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_MAP_TASK_H_

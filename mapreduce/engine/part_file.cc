@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/engine/part_file.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+
+PartFile::PartFile(FileSystem& files, const std::string& directory, std::string path, Compression compression,
+                   std::size_t first_task, std::size_t task_count, std::size_t ahead_bytes_max)
+    : files_(files),
+      full_path_(JoinPath(directory, path)),
+      compression_(compression),
+      first_task_(first_task),
+      end_task_(first_task + task_count),
+      ahead_bytes_max_(ahead_bytes_max),
+      current_(first_task) {
+  record_.path = std::move(path);
+}
+
+Status PartFile::Write(std::string_view text, std::uint64_t rows) {
+  if (file_ == nullptr) {
+    MR_ASSIGN_OR_RETURN(file_, OutputFile::Create(files_, full_path_, compression_));
+  }
+  file_->Append(text);
+  record_.records += rows;
+  return file_->status();
+}
+
+// Requires: `task` is current, so nobody else writes.
+Status PartFile::WriteWaiting(std::size_t task) {
+  Waiting waiting;
+  {
+    MutexLock lock(mutex_);
+    const auto found = waiting_.find(task);
+    if (found == waiting_.end()) return Status::Ok();
+    waiting = std::move(found->second);
+    waiting_.erase(found);
+  }
+  return Write(waiting.text, waiting.rows);
+}
+
+Status PartFile::Append(std::size_t task, std::string_view text, std::uint64_t rows) {
+  {
+    MutexLock lock(mutex_);
+    if (task > failed_task_) return Status::Cancelled("another task failed");
+    if (task != current_) {
+      Waiting& waiting = waiting_[task];
+      if (waiting.text.size() + text.size() <= ahead_bytes_max_) {
+        waiting.text += text;
+        waiting.rows += rows;
+        return Status::Ok();
+      }
+      while (task != current_ && task <= failed_task_) changed_.Wait(mutex_);
+      if (task > failed_task_) return Status::Cancelled("another task failed");
+    }
+  }
+  MR_RETURN_IF_ERROR(WriteWaiting(task));
+  return Write(text, rows);
+}
+
+Status PartFile::Finish(std::size_t task) {
+  {
+    MutexLock lock(mutex_);
+    if (task > failed_task_) return Status::Cancelled("another task failed");
+    if (task != current_) {
+      waiting_[task].is_finished = true;
+      return Status::Ok();
+    }
+  }
+  MR_RETURN_IF_ERROR(WriteWaiting(task));
+  return Advance();
+}
+
+// The current task is done: writes for those behind it that are, too, and passes the file on.
+Status PartFile::Advance() {
+  for (;;) {
+    std::size_t next;
+    {
+      MutexLock lock(mutex_);
+      next = ++current_;
+      if (next < end_task_) {
+        const auto found = waiting_.find(next);
+        if (found == waiting_.end() || !found->second.is_finished) {
+          changed_.NotifyAll();
+          return Status::Ok();
+        }
+      }
+    }
+    if (next < end_task_) {
+      MR_RETURN_IF_ERROR(WriteWaiting(next));
+      continue;
+    }
+    return CloseFile();
+  }
+}
+
+Status PartFile::CloseFile() {
+  MR_RETURN_IF_ERROR(Write({}, 0));  // An empty part is a file, too.
+  MR_ASSIGN_OR_RETURN(const OutputFileInfo info, file_->Close());
+  file_.reset();
+  record_.bytes = info.bytes;
+  record_.xxh128 = info.xxh128;
+  return Status::Ok();
+}
+
+void PartFile::AbandonBehind(std::size_t task) {
+  MutexLock lock(mutex_);
+  failed_task_ = std::min(failed_task_, task);
+  changed_.NotifyAll();
+}
+
+}  // namespace millrace

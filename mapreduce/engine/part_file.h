@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_PART_FILE_H_
+#define MAPREDUCE_ENGINE_PART_FILE_H_
+
+// One file of an output, written by several tasks at once, in their order. The first unfinished
+// task writes to the file, those behind it into memory up to a limit, then they wait. Tasks start
+// in order, so the first unfinished one is always running: no deadlock.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "mapreduce/api/operators.h"
+#include "mapreduce/base/cancel.h"
+#include "mapreduce/base/mutex.h"
+#include "mapreduce/engine/execute.h"
+#include "mapreduce/io/output_file.h"
+
+namespace millrace {
+
+/// Thread-safe; each task is one thread's.
+class PartFile {
+ public:
+  /// Tasks first_task … first_task + task_count - 1 write it. The file is created by the first
+  /// that needs it. `ahead_bytes_max`: what one waiting task may hold.
+  PartFile(FileSystem& files, const std::string& directory, std::string path, Compression compression,
+           std::size_t first_task, std::size_t task_count, std::size_t ahead_bytes_max);
+
+  /// Errors: of the file, and kCancelled for a task that an earlier one's failure abandoned.
+  Status Append(std::size_t task, std::string_view text, std::uint64_t rows);
+  /// The task has appended all it has; the last one closes the file.
+  Status Finish(std::size_t task);
+  /// Makes the empty file of a part that no task writes.
+  Status FinishEmpty() { return CloseFile(); }
+  /// `task` has failed: those behind it stop waiting for it.
+  void AbandonBehind(std::size_t task);
+
+  /// Requires: all tasks have finished.
+  const OutputFileRecord& record() const { return record_; }
+  std::size_t first_task() const { return first_task_; }
+  std::size_t end_task() const { return end_task_; }
+
+ private:
+  struct Waiting {
+    std::string text;
+    std::uint64_t rows = 0;
+    bool is_finished = false;
+  };
+  Status Write(std::string_view text, std::uint64_t rows);
+  Status WriteWaiting(std::size_t task);
+  Status Advance();
+  Status CloseFile();
+
+  FileSystem& files_;
+  const std::string full_path_;
+  const Compression compression_;
+  const std::size_t first_task_;
+  const std::size_t end_task_;
+  const std::size_t ahead_bytes_max_;
+  OutputFileRecord record_;
+  std::unique_ptr<OutputFile> file_;  // Used by the current task alone.
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::size_t current_ MR_GUARDED_BY(mutex_);
+  std::map<std::size_t, Waiting> waiting_ MR_GUARDED_BY(mutex_);
+  std::size_t failed_task_ MR_GUARDED_BY(mutex_) = SIZE_MAX;
+};
+
+/// A task's end of a part file.
+class PartFileSink final : public RowSink {
+ public:
+  PartFileSink(PartFile& file, std::size_t task) : file_(file), task_(task) {}
+  Status AppendRows(std::string_view text, std::uint64_t rows) override { return file_.Append(task_, text, rows); }
+
+ private:
+  PartFile& file_;
+  const std::size_t task_;
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_PART_FILE_H_

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_REDUCE_TASK_H_
+#define MAPREDUCE_ENGINE_REDUCE_TASK_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mapreduce/engine/execution.h"
+#include "mapreduce/engine/task_pool.h"
+
+namespace millrace {
+
+/// One range of the key space and the part it belongs to.
+struct ReduceRange {
+  KeyRange keys;
+  std::size_t part = 0;
+};
+
+/// The reduce tasks of one stage.
+struct ReducePhase {
+  std::size_t stage = 0;
+  std::vector<ReduceRange> ranges;
+  std::uint64_t reject_order = 0;
+  std::vector<std::vector<std::unique_ptr<PartFile>>>* parts = nullptr;  ///< By write, then part.
+};
+
+/// Cuts the keys of a finished store into the parts' ranges, and those finer where there are fewer
+/// than `ranges_wanted`.
+std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t ranges_wanted);
+
+/// Merges a range of all runs, reduces its groups, and hands on what they emit.
+Result<std::unique_ptr<Slot>> MakeReduceSlot(Execution& execution, const ReducePhase& phase);
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_REDUCE_TASK_H_

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/engine/reject_log.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "mapreduce/formats/tsv_writer.h"
+#include "mapreduce/io/output_file.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kShownMax = 5;
+constexpr std::size_t kTaskBytesInMemory = std::size_t{64} << 10;
+
+std::string Describe(const RejectedRecord& record) {
+  std::string place = record.shard.empty() ? "a group of " + std::string(record.input)
+                                           : std::string(record.shard) + " at byte " + std::to_string(record.offset);
+  return place + ": " + std::string(record.reason);
+}
+
+}  // namespace
+
+Status TaskRejects::Add(const RejectedRecord& record) {
+  AppendTsvRow(rows_, std::tuple(record.input, record.shard, record.offset, record.reason), record.raw);
+  const bool go_on = log_.Count(order_, count_++, record);
+  if (!go_on) return Status::BadData("too many records were rejected");
+  return rows_.size() > kTaskBytesInMemory ? Spool() : Status::Ok();
+}
+
+Status TaskRejects::Spool() {
+  if (spool_ == nullptr) {
+    spool_path_ = log_.scratch_directory_ + "/rejects-" + std::to_string(order_) + ".tsv";
+    MR_ASSIGN_OR_RETURN(spool_, log_.files_.Create(spool_path_, FileUse::kScratch));
+  }
+  MR_RETURN_IF_ERROR(spool_->Append(rows_.view()));
+  rows_.Clear();
+  return Status::Ok();
+}
+
+Status TaskRejects::Close() {
+  if (count_ == 0) return Status::Ok();
+  RejectLog::Logged logged;
+  if (spool_ != nullptr) {
+    MR_RETURN_IF_ERROR(Spool());
+    MR_RETURN_IF_ERROR(spool_->Close());
+    logged.spool_path = spool_path_;
+  } else {
+    logged.rows = rows_.view();
+  }
+  MutexLock lock(log_.mutex_);
+  log_.logged_[order_] = std::move(logged);
+  return Status::Ok();
+}
+
+bool RejectLog::Count(std::uint64_t order, std::uint64_t index_in_task, const RejectedRecord& record) {
+  MutexLock lock(mutex_);
+  ++count_;
+  if (index_in_task < kShownMax) {
+    first_.emplace(std::pair(order, index_in_task), Describe(record));
+    if (first_.size() > kShownMax) first_.erase(std::prev(first_.end()));
+  }
+  if (IsExceeded()) is_exceeded_ = true;
+  return !IsExceeded() || index_in_task + 1 < kShownMax;
+}
+
+bool RejectLog::ShouldStop(std::uint64_t order) {
+  if (!is_exceeded_.load(std::memory_order_relaxed)) return false;
+  MutexLock lock(mutex_);
+  return IsExceeded() && first_.size() == kShownMax && std::prev(first_.end())->first.first < order;
+}
+
+std::uint64_t RejectLog::count() {
+  MutexLock lock(mutex_);
+  return count_;
+}
+
+Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
+  MutexLock lock(mutex_);
+  std::string allowed;
+  if (limit_.percent >= 0) {
+    if (!is_final || static_cast<double>(count_) * 100 <= limit_.percent * static_cast<double>(records_read)) {
+      return Status::Ok();
+    }
+    char text[64];
+    std::snprintf(text, sizeof(text), "%g%% of %llu records", limit_.percent,
+                  static_cast<unsigned long long>(records_read));
+    allowed = std::to_string(count_) + " records were rejected, --max-rejects allows " + text;
+  } else {
+    if (!IsExceeded()) return Status::Ok();
+    // How many there are in all is not known: the run stopped early.
+    allowed = "more records were rejected than --max-rejects " + std::to_string(limit_.count) + " allows";
+  }
+  std::string shown;
+  for (const auto& [place, line] : first_) shown += "\n  " + line;
+  return Status::BadData(allowed, "; correct them or raise the limit; the first:", shown);
+}
+
+Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& directory) {
+  MutexLock lock(mutex_);
+  if (count_ == 0) return std::optional<OutputFileRecord>();
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> out,
+                      OutputFile::Create(files_, JoinPath(directory, "_rejects.tsv"), Compression::kNone));
+  for (const auto& [order, logged] : logged_) {
+    if (logged.spool_path.empty()) {
+      out->Append(logged.rows);
+      continue;
+    }
+    MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> spool, files_.OpenForRead(logged.spool_path));
+    std::vector<char> piece(std::size_t{1} << 20);
+    for (std::uint64_t offset = 0;;) {
+      MR_ASSIGN_OR_RETURN(const std::size_t bytes, spool->ReadAt(offset, piece.data(), piece.size()));
+      if (bytes == 0) break;
+      out->Append({piece.data(), bytes});
+      offset += bytes;
+    }
+  }
+  MR_ASSIGN_OR_RETURN(const OutputFileInfo info, out->Close());
+  return std::optional<OutputFileRecord>({"_rejects.tsv", info.bytes, count_, info.xxh128});
+}
+
+}  // namespace millrace

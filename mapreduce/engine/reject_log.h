@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_REJECT_LOG_H_
+#define MAPREDUCE_ENGINE_REJECT_LOG_H_
+
+// The records a run sets aside. Each task logs its own, in input order; tasks are ordered, so the
+// whole is in input order, too. Past the limit the run fails and names the first five: tasks that
+// can't hold one of them stop.
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mapreduce/api/context.h"
+#include "mapreduce/base/mutex.h"
+#include "mapreduce/engine/execute.h"
+#include "mapreduce/formats/row_buffer.h"
+#include "mapreduce/io/file_system.h"
+
+namespace millrace {
+
+class RejectLog;
+
+/// One task's rejects. One thread at a time.
+class TaskRejects final : public RejectSink {
+ public:
+  TaskRejects(RejectLog& log, std::uint64_t order) : log_(log), order_(order) {}
+  Status Add(const RejectedRecord& record) override;
+  /// The task is complete: its rejects count.
+  Status Close();
+
+ private:
+  Status Spool();
+
+  RejectLog& log_;
+  const std::uint64_t order_;
+  RowBuffer rows_;
+  std::uint64_t count_ = 0;
+  std::unique_ptr<WritableFile> spool_;
+  std::string spool_path_;
+};
+
+/// Thread-safe.
+class RejectLog {
+ public:
+  RejectLog(FileSystem& files, std::string scratch_directory, RejectLimit limit)
+      : files_(files), scratch_directory_(std::move(scratch_directory)), limit_(limit) {}
+
+  /// True if the limit is passed and no record of task `order` can be among the first five.
+  bool ShouldStop(std::uint64_t order);
+  /// kBadData, with the first five, if more than the limit was rejected. `records_read` matters
+  /// for a limit in percent, which is checked only when `is_final`.
+  Status Check(std::uint64_t records_read, bool is_final);
+  std::uint64_t count();
+
+  /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are none.
+  Result<std::optional<OutputFileRecord>> Write(const std::string& directory);
+
+ private:
+  friend class TaskRejects;
+  struct Logged {
+    std::string rows;        // Or, where there are many:
+    std::string spool_path;
+  };
+  bool IsExceeded() const MR_REQUIRES(mutex_) { return limit_.percent < 0 && count_ > limit_.count; }
+  /// Whether the task should go on.
+  bool Count(std::uint64_t order, std::uint64_t index_in_task, const RejectedRecord& record);
+
+  FileSystem& files_;
+  const std::string scratch_directory_;
+  const RejectLimit limit_;
+  std::atomic<bool> is_exceeded_{false};  // What tasks ask all the time, without the lock.
+  Mutex mutex_;
+  std::uint64_t count_ MR_GUARDED_BY(mutex_) = 0;
+  // (task, index in it) -> line for the message: the first five of all.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> first_ MR_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Logged> logged_ MR_GUARDED_BY(mutex_);
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_REJECT_LOG_H_

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/engine/split_plan.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+#include <utility>
+
+#include "mapreduce/base/hash.h"
+#include "mapreduce/base/size.h"
+#include "mapreduce/io/input_pattern.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSplitBytesMin = kMebibyte;
+constexpr std::uint64_t kSplitBytesMax = 32 * kMebibyte;
+
+// Opening a file costs about as much as reading this many bytes of it; so a pack of empty files ends
+// as well. Small against the split size, which tests make tiny.
+std::uint64_t FileCost(std::uint64_t split_bytes) {
+  return std::min<std::uint64_t>(split_bytes / 256, 16 * 1024);
+}
+
+bool EndsPack(std::string_view path) {
+  std::string_view name = ShardName(path);
+  if (const std::size_t slash = name.rfind('/'); slash != std::string_view::npos) {
+    name.remove_prefix(slash + 1);
+  }
+  return Hash64(name) % 16 == 0;
+}
+
+// Collects the splits of one input.
+class Packer {
+ public:
+  Packer(std::uint64_t split_bytes, std::vector<Split>& splits)
+      : split_bytes_(split_bytes), splits_(splits) {}
+
+  void Add(int input, int shard, const Shard& file, const std::vector<ShardRange>& ranges) {
+    if (ranges.size() == 1 && Bytes(ranges[0]) < split_bytes_) {
+      Put({input, shard, ranges[0]});
+      weight_ += FileCost(split_bytes_);
+      if (weight_ >= split_bytes_ ||
+          (weight_ >= split_bytes_ / 4 && EndsPack(file.file.path))) {
+        EndPack();
+      }
+      return;
+    }
+    for (const ShardRange& range : ranges) {
+      EndPack();
+      Put({input, shard, range});
+    }
+    EndPack();
+  }
+
+  void EndPack() {
+    if (!pack_.pieces.empty()) splits_.push_back(std::exchange(pack_, Split{}));
+    weight_ = 0;
+  }
+
+ private:
+  static std::uint64_t Bytes(const ShardRange& range) {
+    return range.stored_end - range.stored_begin;
+  }
+  void Put(const SplitPiece& piece) {
+    pack_.pieces.push_back(piece);
+    pack_.stored_bytes += Bytes(piece.range);
+    weight_ += Bytes(piece.range);
+  }
+
+  const std::uint64_t split_bytes_;
+  std::vector<Split>& splits_;
+  Split pack_;
+  std::uint64_t weight_ = 0;
+};
+
+}  // namespace
+
+std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs,
+                              std::uint64_t split_bytes) {
+  std::vector<Split> splits;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    Packer packer(split_bytes, splits);
+    for (std::size_t s = 0; s < inputs[i].shards.size(); ++s) {
+      const Shard& shard = inputs[i].shards[s];
+      packer.Add(static_cast<int>(i), static_cast<int>(s), shard, CutShard(shard, split_bytes));
+    }
+    packer.EndPack();
+  }
+  return splits;
+}
+
+std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel) {
+  const std::uint64_t even = stored_bytes / (4 * static_cast<std::uint64_t>(std::max(parallel, 1)));
+  return std::clamp(even, kSplitBytesMin, kSplitBytesMax);
+}
+
+Status CheckSplitBytes(std::uint64_t stored_bytes, std::uint64_t split_bytes) {
+  if (split_bytes > 0 && stored_bytes / split_bytes <= kSplitsMax) return {};
+  return Status::InvalidArgument("a split size of ", split_bytes, " bytes cuts ",
+                                 FormatBytes(stored_bytes), " of input into more than ",
+                                 FormatCount(kSplitsMax), " splits; use a larger --split-size");
+}
+
+}  // namespace millrace

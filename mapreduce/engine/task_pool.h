@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_TASK_POOL_H_
+#define MAPREDUCE_ENGINE_TASK_POOL_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "mapreduce/base/cancel.h"
+#include "mapreduce/base/status.h"
+
+namespace millrace {
+
+/// What one thread of the pool keeps from task to task.
+class Slot {
+ public:
+  virtual ~Slot() = default;
+  /// Tasks of a slot come in increasing order.
+  virtual Status Run(std::size_t task) = 0;
+  /// Behind the slot's last task, if all went well.
+  virtual Status Close() = 0;
+};
+
+/// Runs tasks 0 … count-1 on up to `slots` threads, each with a slot of its own, starting them in
+/// order. After an error no later task starts, earlier ones run to their end, and the error of the
+/// smallest task is returned: which one it is does not depend on timing. std::bad_alloc is
+/// kResourceLimit.
+Status RunTasks(std::size_t count, int slots, const CancelToken* cancel,
+                const std::function<Result<std::unique_ptr<Slot>>()>& make_slot);
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_TASK_POOL_H_

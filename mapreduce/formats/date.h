@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_FORMATS_DATE_H_
+#define MAPREDUCE_FORMATS_DATE_H_
+
+// A calendar date as it stands in text, "2026-11-21": ten bytes that compare like the days they
+// name. A view: it lives as long as the text it was read from.
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "mapreduce/base/bytes.h"
+
+namespace millrace {
+
+struct Date {
+  static constexpr std::size_t kBytes = 10;
+
+  std::string_view text;  ///< Ten bytes, or none if the date was never set.
+
+  /// The date in the first ten bytes of `text`, whatever follows; none unless they are a real day
+  /// of the Gregorian calendar from 0001-01-01 to 9999-12-31. About 2 ns.
+  static std::optional<Date> AtStartOf(std::string_view text) {
+    if (!StartsText(text)) return std::nullopt;
+    return Date{text.substr(0, kBytes)};
+  }
+  /// Whether AtStartOf(text) is a date.
+  static bool StartsText(std::string_view text) {
+    return text.size() >= kBytes && IsRealDate(text.data());
+  }
+
+  // Requires: text is a date.
+  int year() const { return 100 * Digits(0) + Digits(2); }
+  int month() const { return Digits(5); }
+  int day() const { return Digits(8); }
+
+  /// Days since 1970-01-01, negative before it. Requires: text is a date.
+  std::int64_t day_number() const {
+    // The year starts in March here, so that the leap day is its last day.
+    const std::int64_t march_year = year() - (month() <= 2 ? 1 : 0);
+    const int month_from_march = (month() + 9) % 12;
+    const int day_of_year = (153 * month_from_march + 2) / 5 + day() - 1;
+    return 365 * march_year + march_year / 4 - march_year / 100 + march_year / 400 + day_of_year -
+           719468;
+  }
+
+  friend auto operator<=>(const Date&, const Date&) = default;
+
+ private:
+  int Digits(std::size_t at) const { return (text[at] - '0') * 10 + (text[at + 1] - '0'); }
+
+  static bool IsRealDate(const char* at) {
+    // "YYYY-MM-" as one word: after the exclusive or, digits are 0 to 9 and the dashes 0.
+    const std::uint64_t word = LoadLittle64(at) ^ 0x2D30302D30303030u;
+    if (((word + 0x7F76767F76767676u) | word) & 0x8080808080808080u) return false;
+    const unsigned day_tens = static_cast<unsigned char>(at[8]) - unsigned{'0'};
+    const unsigned day_ones = static_cast<unsigned char>(at[9]) - unsigned{'0'};
+    if (day_tens > 3 || day_ones > 9) return false;
+    const unsigned day = day_tens * 10 + day_ones;
+    const unsigned month = Byte(word, 5) * 10 + Byte(word, 6);
+    if (month - 1 >= 12 || day == 0) return false;
+    const unsigned year =
+        Byte(word, 0) * 1000 + Byte(word, 1) * 100 + Byte(word, 2) * 10 + Byte(word, 3);
+    if (year == 0) return false;
+    if (day <= 28) return true;
+    if (month != 2) return day <= 30u + ((month ^ (month >> 3)) & 1);  // 31 days: 1 3 5 7 8 10 12.
+    return day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+  }
+  static unsigned Byte(std::uint64_t word, int index) {
+    return static_cast<unsigned>(word >> (8 * index)) & 0xFF;
+  }
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_FORMATS_DATE_H_

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/io/publish.h"
+
+#include "mapreduce/base/failpoint.h"
+
+namespace millrace {
+namespace {
+
+Result<bool> Exists(FileSystem& files, const std::string& path) {
+  const Result<FileInfo> info = files.Stat(path);
+  if (info.has_value()) return true;
+  if (info.error().code() == StatusCode::kNotFound) return false;
+  return info.error();
+}
+
+// For file systems that can't exchange names. Between the two renames there is no target.
+Status ReplaceByTwoRenames(FileSystem& files, const std::string& staged,
+                           const std::string& target, const std::string& retired) {
+  MR_RETURN_IF_ERROR(CheckFailpoint("publish.rename"));
+  MR_RETURN_IF_ERROR(files.Rename(target, retired));
+  Status status = CheckFailpoint("publish.rename");
+  if (status.ok()) status = files.RenameNoReplace(staged, target);
+  if (!status.ok()) static_cast<void>(files.RenameNoReplace(retired, target));
+  return status;
+}
+
+// Puts `staged` under its name. `old`: where the tree that it replaced is now, or empty.
+Status PutInPlace(FileSystem& files, const std::string& staged, const std::string& target,
+                  bool replace, const std::string& retired, std::string* old) {
+  old->clear();
+  bool exists = false;
+  if (replace) {
+    MR_ASSIGN_OR_RETURN(exists, Exists(files, target));
+  }
+  if (!exists) {
+    MR_RETURN_IF_ERROR(CheckFailpoint("publish.rename"));
+    return files.RenameNoReplace(staged, target);
+  }
+  MR_RETURN_IF_ERROR(CheckFailpoint("publish.exchange"));
+  const Status exchanged = files.Exchange(staged, target);
+  if (exchanged.ok()) *old = staged;
+  if (exchanged.code() != StatusCode::kUnavailable) return exchanged;
+  MR_RETURN_IF_ERROR(ReplaceByTwoRenames(files, staged, target, retired));
+  *old = retired;
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status PublishDirectory(FileSystem& files, const std::string& staged, const std::string& target,
+                        bool replace, const std::string& retired) {
+  MR_RETURN_IF_ERROR(CheckFailpoint("publish.sync"));
+  MR_RETURN_IF_ERROR(files.SyncTree(staged));
+  std::string old;
+  MR_RETURN_IF_ERROR(PutInPlace(files, staged, target, replace, retired, &old));
+
+  const auto published = [&] {
+    return "published " + target + ", but what follows failed (a power cut may undo it)";
+  };
+  MR_RETURN_IF_ERROR(CheckFailpoint("publish.sync_parent").Annotate(published()));
+  MR_RETURN_IF_ERROR(files.SyncDirectory(ParentPath(target)).Annotate(published()));
+  if (old.empty()) return Status::Ok();
+
+  const auto kept = [&] {
+    return "published " + target + ", but what it replaced is left in " + old;
+  };
+  MR_RETURN_IF_ERROR(CheckFailpoint("publish.remove_old").Annotate(kept()));
+  return files.RemoveTree(old).Annotate(kept());
+}
+
+Status RecoverPublish(FileSystem& files, const std::string& target, const std::string& retired) {
+  MR_ASSIGN_OR_RETURN(const bool has_retired, Exists(files, retired));
+  if (!has_retired) return Status::Ok();
+  MR_ASSIGN_OR_RETURN(const bool has_target, Exists(files, target));
+  if (has_target) return files.RemoveTree(retired);
+  MR_RETURN_IF_ERROR(files.RenameNoReplace(retired, target));
+  return files.SyncDirectory(ParentPath(target));
+}
+
+}  // namespace millrace

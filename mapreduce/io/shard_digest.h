@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_IO_SHARD_DIGEST_H_
+#define MAPREDUCE_IO_SHARD_DIGEST_H_
+
+// The digest of an input: what the plan says the bytes were. A tree of two levels, so that several
+// readers of one shard hash their own part while they read it, and the result does not depend on
+// how the shard was cut:
+//
+//   block digest := XXH3-128 of 1 MiB of stored bytes (the last block: of what is left)
+//   root         := XXH3-128 of the block digests one after the other, each 16 bytes, big-endian
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mapreduce/base/cancel.h"
+#include "mapreduce/base/hash.h"
+#include "mapreduce/base/status.h"
+#include "mapreduce/io/file_system.h"
+
+namespace millrace {
+
+inline constexpr std::uint64_t kDigestBlockBytes = std::uint64_t{1} << 20;
+
+/// Collects the block digests of one shard.
+class ShardDigest {
+ public:
+  explicit ShardDigest(std::uint64_t stored_bytes);
+
+  std::size_t block_count() const { return blocks_.size(); }
+  /// Thread-safe for distinct blocks. Requires: index < block_count().
+  void SetBlock(std::size_t index, const Hash128& hash);
+  /// True when all blocks are set. Thread-safe; true makes the blocks visible to this thread.
+  bool complete() const { return missing_count_.load(std::memory_order_acquire) == 0; }
+  /// Requires: complete().
+  Hash128 Root() const;
+
+ private:
+  std::vector<Hash128> blocks_;
+  std::unique_ptr<std::atomic<bool>[]> is_set_;
+  std::atomic<std::size_t> missing_count_;
+};
+
+/// Reads a whole file and returns its Root(). `cancel` may be null; it is asked once per block.
+Result<Hash128> DigestFile(FileSystem& files, const std::string& path, const CancelToken* cancel);
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_IO_SHARD_DIGEST_H_

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/collector.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+#include <vector>
+
+#include "mapreduce/shuffle/record_sinks.h"
+
+namespace millrace {
+namespace {
+
+/// Borders need no more of a key than this; a prefix of a key is as good a border.
+constexpr std::size_t kSampleKeyBytesMax = 256;
+
+// A table that does not fit the caches and finds fewer than one equal key in five costs more than
+// sorting. Judged over the last 256 Ki emissions, so that Zipf's cold start is over.
+constexpr std::uint64_t kHitWindow = std::uint64_t{1} << 18;
+constexpr std::size_t kHitKeysMin = std::size_t{1} << 18;
+
+// What of a key may become a border: never more than its group's bytes, so that no border cuts a
+// group.
+std::string_view SampleKey(const CollectorOptions& options, const char* key, std::size_t bytes) {
+  if (options.group_bytes != nullptr) bytes = options.group_bytes({key, bytes});
+  return {key, std::min(bytes, kSampleKeyBytesMax)};
+}
+
+}  // namespace
+
+SortCollector::SortCollector(const CollectorOptions& options)
+    : options_(options), buffer_(*options.lease, options.reserve_bytes), sample_(options.store->sample_capacity()) {}
+
+Status SortCollector::Consume(EmitBatch& batch) {
+  const Phase previous = options_.timer->Switch(Phase::kSort);
+  for (std::size_t i = 0; i < batch.count(); ++i) {
+    const char* const record = batch.begin() + batch.offset(i);
+    sample_.Offer(SampleKey(options_, EmitBatch::Key(record), EmitBatch::KeyBytes(record)));
+  }
+  Status status;
+  Result<bool> added = buffer_.Add(batch);
+  if (added.ok() && !*added && !buffer_.empty()) {
+    status = Seal(/*memory_is_short=*/true);
+    if (status.ok()) added = buffer_.Add(batch);
+  }
+  if (status.ok() && !added.ok()) status = added.error();
+  if (status.ok() && !*added) status = SpillBatch(batch);
+  if (status.ok() && options_.spill_every_batch) status = Seal(/*memory_is_short=*/true);
+  options_.timer->Switch(previous);
+  return status;
+}
+
+Status SortCollector::Seal(bool memory_is_short) {
+  if (buffer_.empty()) return Status::Ok();
+  const Phase previous = options_.timer->Switch(Phase::kSort);
+  buffer_.Sort();
+  const std::uint64_t bytes = buffer_.run_bytes();
+  const bool to_memory = !memory_is_short && options_.store->TryRetain(bytes);
+  Status status;
+  if (options_.combiner != nullptr) {
+    status = SealCombined(to_memory);
+    if (to_memory && !status.ok()) options_.store->CancelRetain(bytes);
+  } else if (to_memory) {
+    options_.store->AddMemory(NextOrder(), buffer_.TakeRun(), bytes);
+  } else {
+    status = WriteRun(*buffer_.Read());
+  }
+  buffer_.Clear();
+  options_.timer->Switch(previous);
+  return status;
+}
+
+Status SortCollector::SealCombined(bool to_memory) {
+  options_.timer->Switch(Phase::kCombine);
+  const std::uint64_t retained = buffer_.run_bytes();
+  std::vector<std::unique_ptr<RunCursor>> cursors;
+  cursors.push_back(buffer_.Read());
+  Merger merger(std::move(cursors));
+  MR_RETURN_IF_ERROR(merger.Start());
+  if (!to_memory) {
+    const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
+    RunFileSink sink(*writer);
+    MR_RETURN_IF_ERROR(options_.combiner->Run(merger, sink));
+    return options_.store->AddFile(NextOrder(), *writer);
+  }
+  MemoryRunSink sink;
+  MR_RETURN_IF_ERROR(options_.combiner->Run(merger, sink));
+  options_.store->AddMemory(NextOrder(), sink.TakeRun(), retained);
+  return Status::Ok();
+}
+
+Status SortCollector::WriteRun(RunCursor& cursor) {
+  options_.timer->Switch(Phase::kSpill);
+  const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
+  MR_RETURN_IF_ERROR(CopyRun(cursor, *writer));
+  return options_.store->AddFile(NextOrder(), *writer);
+}
+
+// A batch larger than the budget allows (one giant record) becomes a run of its own, straight from
+// where it was emitted.
+Status SortCollector::SpillBatch(const EmitBatch& batch) {
+  std::vector<SortEntry> entries(batch.count()), scratch(batch.count());
+  for (std::size_t i = 0; i < batch.count(); ++i) {
+    const char* const record = batch.begin() + batch.offset(i);
+    entries[i] = {KeyPrefix(EmitBatch::Key(record), EmitBatch::KeyBytes(record)),
+                  reinterpret_cast<std::uint64_t>(record)};
+  }
+  const auto key_at = [](std::uint64_t ref) {
+    const char* const record = reinterpret_cast<const char*>(ref);
+    return std::string_view(EmitBatch::Key(record), EmitBatch::KeyBytes(record));
+  };
+  EntrySorter sorter(scratch.data(), key_at);
+  sorter.Sort(entries.data(), entries.size());
+  const auto run = MemoryRun::OfRecords(entries.data(), entries.size(), {}, nullptr, 0);
+  return WriteRun(*run->Read({}));
+}
+
+Status SortCollector::Close() {
+  MR_RETURN_IF_ERROR(Seal(/*memory_is_short=*/false));
+  options_.store->AddSample(sample_);
+  return Status::Ok();
+}
+
+TableCollector::TableCollector(const CollectorOptions& options, std::size_t state_bytes)
+    : options_(options),
+      table_(state_bytes, *options.lease, options.reserve_bytes),
+      rest_(options),
+      rest_batch_(rest_),
+      sample_(options.store->sample_capacity()) {}
+
+Status TableCollector::Consume(EmitBatch& batch) {
+  const Phase previous = options_.timer->Switch(Phase::kCombine);
+  Status status;
+  CombiningTable::Chunk chunk;
+  std::size_t from = 0;
+  while (from < batch.count() && combines_ && status.ok()) {
+    const std::size_t count = std::min(CombiningTable::kChunkMax, batch.count() - from);
+    Result<bool> resolved = table_.Resolve(batch, from, count, &chunk);
+    if (resolved.ok() && !*resolved && !table_.empty()) {
+      status = StoreTable(/*memory_is_short=*/true);
+      if (status.ok()) resolved = table_.Resolve(batch, from, count, &chunk);
+    }
+    if (!status.ok()) break;
+    if (!resolved.ok()) {
+      status = resolved.error();
+    } else if (!*resolved) {
+      combines_ = false;  // Not even a small table fits the budget.
+    } else {
+      Apply(batch, from, count, chunk);
+      from += count;
+      WatchHits(count, chunk.is_new);
+    }
+  }
+  if (status.ok() && from < batch.count()) status = Forward(batch, from);
+  if (status.ok() && options_.spill_every_batch && !table_.empty()) status = StoreTable(/*memory_is_short=*/true);
+  options_.timer->Switch(previous);
+  return status;
+}
+
+void TableCollector::WatchHits(std::size_t resolved, std::uint64_t is_new) {
+  window_resolved_ += resolved;
+  window_new_ += static_cast<std::uint64_t>(std::popcount(is_new));
+  if (window_resolved_ < kHitWindow) return;
+  if (table_.key_count() >= kHitKeysMin && window_new_ > window_resolved_ / 5 * 4) combines_ = false;
+  window_resolved_ = 0;
+  window_new_ = 0;
+}
+
+Status TableCollector::Forward(EmitBatch& batch, std::size_t from) {
+  EmitStates(batch, from, rest_batch_);
+  rest_batch_.Flush();
+  return rest_batch_.status();
+}
+
+Status TableCollector::StoreTable(bool memory_is_short) {
+  const Phase previous = options_.timer->Switch(Phase::kSort);
+  MR_ASSIGN_OR_RETURN(const auto runs, table_.TakeRuns());
+  for (const std::shared_ptr<const MemoryRun>& run : runs) {
+    for (std::size_t i = 0; i < run->record_count(); ++i) {
+      const RecordView record = run->Record(i);
+      sample_.Offer(SampleKey(options_, record.key, record.key_bytes));
+    }
+    const RunOrder order{0, sequence_++};
+    if (!memory_is_short && options_.store->TryRetain(run->charged_bytes())) {
+      options_.store->AddMemory(order, run, run->charged_bytes());
+      continue;
+    }
+    options_.timer->Switch(Phase::kSpill);
+    const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
+    MR_RETURN_IF_ERROR(CopyRun(*run->Read({}), *writer));
+    MR_RETURN_IF_ERROR(options_.store->AddFile(order, *writer));
+    options_.timer->Switch(Phase::kSort);
+  }
+  options_.timer->Switch(previous);
+  return Status::Ok();
+}
+
+Status TableCollector::Close() {
+  MR_RETURN_IF_ERROR(StoreTable(/*memory_is_short=*/false));
+  options_.store->AddSample(sample_);
+  return rest_.Close();
+}
+
+}  // namespace millrace

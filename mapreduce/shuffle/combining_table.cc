@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/combining_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "mapreduce/base/bytes.h"
+#include "mapreduce/base/hash.h"
+
+namespace millrace {
+namespace {
+
+constexpr int kCapacityBitsMin = 10;
+constexpr std::uint64_t kArenaChargeStep = std::uint64_t{256} << 10;
+
+/// Sealing needs, beside the cells, an entry per key and first the sort's scratch, then a packed
+/// cell. A table is full at 5/8.
+std::uint64_t SealBytesPerCell(std::size_t cell_bytes) {
+  return (sizeof(SortEntry) + std::max(sizeof(SortEntry), cell_bytes)) * 5 / 8;
+}
+
+/// Key bytes and length as 2 or 4 words in memory order.
+template <std::size_t kKeyBytes>
+struct alignas(16) Cell {
+  std::uint64_t words[kKeyBytes / 8];
+};
+
+#if defined(__SSE2__)
+// Loading 16 bytes at kMask + 16 - n keeps the first n bytes; at kLength[n] adds n + 1 in the last.
+alignas(16) constexpr auto kMask = [] {
+  std::array<unsigned char, 32> mask{};
+  for (int i = 0; i < 16; ++i) mask[i] = 0xff;
+  return mask;
+}();
+alignas(16) constexpr auto kLength = [] {
+  std::array<std::array<unsigned char, 16>, 32> length{};
+  for (int n = 0; n < 32; ++n) length[n][15] = static_cast<unsigned char>(n + 1);
+  return length;
+}();
+
+inline __m128i LoadFirst(const char* from, std::size_t bytes) {
+  return _mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)),
+                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(kMask.data() + 16 - bytes)));
+}
+inline __m128i LengthOf(std::size_t bytes) {
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(kLength[bytes].data()));
+}
+#endif
+
+/// Builds the cell of a key; batches are padded, so 16 bytes can be read behind any key.
+template <std::size_t kKeyBytes>
+inline void LoadCell(const char* key, std::size_t bytes, Cell<kKeyBytes>* cell) {
+#if defined(__SSE2__)
+  auto* const to = reinterpret_cast<__m128i*>(cell->words);
+  if constexpr (kKeyBytes == 16) {
+    _mm_store_si128(to, _mm_or_si128(LoadFirst(key, bytes), LengthOf(bytes)));
+  } else {
+    _mm_store_si128(to, _mm_loadu_si128(reinterpret_cast<const __m128i*>(key)));
+    _mm_store_si128(to + 1, _mm_or_si128(LoadFirst(key + 16, bytes - 16), LengthOf(bytes)));
+  }
+#else
+  std::memset(cell->words, 0, kKeyBytes);
+  std::memcpy(cell->words, key, bytes);
+  reinterpret_cast<unsigned char*>(cell->words)[kKeyBytes - 1] = static_cast<unsigned char>(bytes + 1);
+#endif
+}
+
+inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) {
+  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+template <std::size_t kKeyBytes>
+inline std::uint64_t HashCell(const std::uint64_t* words) {
+  std::uint64_t hash = Mix(words[0] ^ 0x9e3779b97f4a7c15u, words[1] ^ 0xd6e8feb86659fd93u);
+  if constexpr (kKeyBytes == 32) {
+    hash = Mix(hash ^ words[2] ^ 0xa0761d6478bd642fu, words[3] ^ 0xe7037ed1a0b428dbu);
+  }
+  return hash;
+}
+
+template <std::size_t kKeyBytes>
+inline bool SameCell(const char* slot, const Cell<kKeyBytes>& cell) {
+  std::uint64_t words[kKeyBytes / 8];
+  std::memcpy(words, slot, kKeyBytes);
+  std::uint64_t difference = 0;
+  for (std::size_t w = 0; w < kKeyBytes / 8; ++w) difference |= words[w] ^ cell.words[w];
+  return difference == 0;
+}
+
+inline bool IsEmpty(const char* slot, std::size_t key_bytes) { return slot[key_bytes - 1] == 0; }
+
+std::size_t LimitOf(int capacity_bits) { return (std::size_t{1} << capacity_bits) / 8 * 5; }
+
+/// Sorting looks at whole cells: their bytes order as the keys do.
+template <std::size_t kKeyBytes>
+struct CellKey {
+  std::string_view operator()(std::uint64_t ref) const {
+    return {reinterpret_cast<const char*>(ref), kKeyBytes};
+  }
+};
+
+struct LongKey {
+  std::string_view operator()(std::uint64_t ref) const {
+    const char* const record = reinterpret_cast<const char*>(ref);
+    return {EmitBatch::Key(record), EmitBatch::KeyBytes(record)};
+  }
+};
+
+}  // namespace
+
+CombiningTable::CombiningTable(std::size_t state_bytes, MemoryBudget::Lease& lease, std::uint64_t reserve_bytes)
+    : state_bytes_(state_bytes), lease_(lease), reserve_bytes_(reserve_bytes) {
+  MR_CHECK(state_bytes % 8 == 0);
+  short_.cell_bytes = 16 + state_bytes;
+  middle_.cell_bytes = 32 + state_bytes;
+  long_.cell_bytes = sizeof(LongSlot);
+}
+
+CombiningTable::~CombiningTable() {
+  for (Tier* tier : {&short_, &middle_, &long_}) Forget(*tier);
+  lease_.Shrink(arena_charged_);
+}
+
+std::uint64_t CombiningTable::ChargeOf(const Tier& tier, int capacity_bits) const {
+  return capacity_bits == 0 ? 0 : (tier.cell_bytes + SealBytesPerCell(tier.cell_bytes)) << capacity_bits;
+}
+
+void CombiningTable::Forget(Tier& tier) {
+  lease_.Shrink(ChargeOf(tier, tier.capacity_bits));
+  tier.cells = VirtualBuffer();
+  tier.capacity_bits = 0;
+  tier.count = 0;
+  tier.limit = 0;
+}
+
+Result<bool> CombiningTable::Resolve(const EmitBatch& batch, std::size_t from, std::size_t count, Chunk* chunk) {
+  std::uint8_t picks[3][kChunkMax];
+  std::size_t picked[3] = {0, 0, 0};
+  std::size_t long_bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t key_bytes = EmitBatch::KeyBytes(batch.begin() + batch.offset(from + i));
+    const int tier = key_bytes <= 15 ? 0 : key_bytes <= 31 ? 1 : 2;
+    picks[tier][picked[tier]++] = static_cast<std::uint8_t>(i);
+    if (tier == 2) long_bytes += key_bytes + EmitBatch::kHeaderBytes + state_bytes_ + 8;
+  }
+  if (short_.count + picked[0] > short_.limit) {
+    MR_ASSIGN_OR_RETURN(const bool fits, EnsureRoom<16>(short_, picked[0]));
+    if (!fits) return false;
+  }
+  if (middle_.count + picked[1] > middle_.limit) {
+    MR_ASSIGN_OR_RETURN(const bool fits, EnsureRoom<32>(middle_, picked[1]));
+    if (!fits) return false;
+  }
+  if (picked[2] > 0) {
+    MR_ASSIGN_OR_RETURN(const bool fits, EnsureLongRoom(picked[2], long_bytes));
+    if (!fits) return false;
+  }
+  chunk->is_new = 0;
+  if (picked[0] > 0) ResolveCells<16>(short_, batch, from, picks[0], picked[0], chunk);
+  if (picked[1] > 0) ResolveCells<32>(middle_, batch, from, picks[1], picked[1], chunk);
+  if (picked[2] > 0) ResolveLong(batch, from, picks[2], picked[2], chunk);
+  return true;
+}
+
+template <std::size_t kKeyBytes>
+void CombiningTable::ResolveCells(Tier& tier, const EmitBatch& batch, std::size_t from, const std::uint8_t* picks,
+                                  std::size_t count, Chunk* chunk) {
+  Cell<kKeyBytes> cells[kChunkMax];
+  std::size_t slots[kChunkMax];
+  char* const table = tier.cells.data();
+  const std::size_t cell_bytes = tier.cell_bytes;
+  const int shift = 64 - tier.capacity_bits;
+  for (std::size_t p = 0; p < count; ++p) {
+    const char* const record = batch.begin() + batch.offset(from + picks[p]);
+    LoadCell<kKeyBytes>(EmitBatch::Key(record), EmitBatch::KeyBytes(record), &cells[p]);
+  }
+  for (std::size_t p = 0; p < count; ++p) {
+    slots[p] = HashCell<kKeyBytes>(cells[p].words) >> shift;
+    __builtin_prefetch(table + slots[p] * cell_bytes, 1);
+  }
+  const std::size_t mask = tier.capacity() - 1;
+  for (std::size_t p = 0; p < count; ++p) {
+    std::size_t slot = slots[p];
+    char* at = table + slot * cell_bytes;
+    while (!SameCell<kKeyBytes>(at, cells[p])) {
+      if (IsEmpty(at, kKeyBytes)) {
+        std::memcpy(at, cells[p].words, kKeyBytes);
+        ++tier.count;
+        chunk->is_new |= std::uint64_t{1} << picks[p];
+        break;
+      }
+      slot = (slot + 1) & mask;
+      at = table + slot * cell_bytes;
+    }
+    chunk->states[picks[p]] = at + kKeyBytes;
+  }
+}
+
+void CombiningTable::ResolveLong(const EmitBatch& batch, std::size_t from, const std::uint8_t* picks,
+                                 std::size_t count, Chunk* chunk) {
+  std::uint64_t hashes[kChunkMax];
+  auto* const slots = reinterpret_cast<LongSlot*>(long_.cells.data());
+  const int shift = 64 - long_.capacity_bits;
+  for (std::size_t p = 0; p < count; ++p) {
+    const char* const record = batch.begin() + batch.offset(from + picks[p]);
+    const std::uint64_t hash = Hash64({EmitBatch::Key(record), EmitBatch::KeyBytes(record)});
+    hashes[p] = hash == 0 ? 1 : hash;
+    __builtin_prefetch(slots + (hashes[p] >> shift), 1);
+  }
+  for (std::size_t p = 0; p < count; ++p) {  // Where the first slot fits, its record is next.
+    const LongSlot& slot = slots[hashes[p] >> shift];
+    if (slot.hash == hashes[p]) __builtin_prefetch(reinterpret_cast<const char*>(slot.record));
+  }
+  const std::size_t mask = long_.capacity() - 1;
+  for (std::size_t p = 0; p < count; ++p) {
+    const char* const record = batch.begin() + batch.offset(from + picks[p]);
+    const std::string_view key(EmitBatch::Key(record), EmitBatch::KeyBytes(record));
+    std::size_t slot = hashes[p] >> shift;
+    while (slots[slot].hash != 0 && !(slots[slot].hash == hashes[p] && LongKey{}(slots[slot].record) == key)) {
+      slot = (slot + 1) & mask;
+    }
+    if (slots[slot].hash == 0) {
+      // The state, behind the key, is to be aligned: so the record begins where that comes true.
+      const std::uint64_t begin = arena_used_ + (8 - (arena_used_ + EmitBatch::kHeaderBytes + key.size()) % 8) % 8;
+      char* const to = arena_.data() + begin;
+      StoreLittle32(to, static_cast<std::uint32_t>(key.size()));
+      StoreLittle32(to + 4, static_cast<std::uint32_t>(state_bytes_));
+      std::memcpy(to + EmitBatch::kHeaderBytes, key.data(), key.size());
+      std::memset(to + EmitBatch::kHeaderBytes + key.size(), 0, state_bytes_);
+      arena_used_ = begin + EmitBatch::kHeaderBytes + key.size() + state_bytes_;
+      slots[slot] = {hashes[p], reinterpret_cast<std::uint64_t>(to)};
+      ++long_.count;
+      chunk->is_new |= std::uint64_t{1} << picks[p];
+    }
+    chunk->states[picks[p]] = reinterpret_cast<char*>(slots[slot].record) + EmitBatch::kHeaderBytes + key.size();
+  }
+}
+
+template <std::size_t kKeyBytes>
+Result<bool> CombiningTable::EnsureRoom(Tier& tier, std::size_t more) {
+  if (tier.count + more <= tier.limit) return true;
+  int bits = std::max(kCapacityBitsMin, tier.capacity_bits + 1);
+  while (LimitOf(bits) < tier.count + more) ++bits;
+  // Old and new stand side by side while cells move; sealing memory is charged once.
+  const std::uint64_t charge = ChargeOf(tier, bits);
+  if (!lease_.TryGrow(charge)) return false;
+  auto larger = VirtualBuffer::Reserve((tier.cell_bytes << bits) + 64, /*huge_pages=*/true);
+  if (!larger.ok()) {
+    lease_.Shrink(charge);
+    return larger.error();
+  }
+  char* const to = larger->data();
+  const int shift = 64 - bits;
+  const std::size_t mask = (std::size_t{1} << bits) - 1;
+  const std::size_t capacity = tier.capacity();
+  for (std::size_t i = 0; i < capacity; ++i) {
+    const char* const cell = tier.cells.data() + i * tier.cell_bytes;
+    if (IsEmpty(cell, kKeyBytes)) continue;
+    std::uint64_t words[kKeyBytes / 8];
+    std::memcpy(words, cell, kKeyBytes);
+    std::size_t slot = HashCell<kKeyBytes>(words) >> shift;
+    while (!IsEmpty(to + slot * tier.cell_bytes, kKeyBytes)) slot = (slot + 1) & mask;
+    std::memcpy(to + slot * tier.cell_bytes, cell, tier.cell_bytes);
+  }
+  lease_.Shrink(ChargeOf(tier, tier.capacity_bits));
+  tier.cells = *std::move(larger);
+  tier.capacity_bits = bits;
+  tier.limit = LimitOf(bits);
+  return true;
+}
+
+Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_bytes) {
+  if (arena_used_ + arena_bytes > arena_charged_) {
+    const std::uint64_t step = std::max<std::uint64_t>(arena_used_ + arena_bytes - arena_charged_, kArenaChargeStep);
+    if (arena_charged_ + step > reserve_bytes_ || !lease_.TryGrow(step)) return false;
+    arena_charged_ += step;
+  }
+  if (arena_.data() == nullptr) {
+    MR_ASSIGN_OR_RETURN(arena_, VirtualBuffer::Reserve(reserve_bytes_ + 64, /*huge_pages=*/true));
+  }
+  if (long_.count + more <= long_.limit) return true;
+  int bits = std::max(kCapacityBitsMin, long_.capacity_bits + 1);
+  while (LimitOf(bits) < long_.count + more) ++bits;
+  const std::uint64_t charge = ChargeOf(long_, bits);
+  if (!lease_.TryGrow(charge)) return false;
+  auto larger = VirtualBuffer::Reserve((sizeof(LongSlot) << bits) + 64, /*huge_pages=*/true);
+  if (!larger.ok()) {
+    lease_.Shrink(charge);
+    return larger.error();
+  }
+  auto* const to = reinterpret_cast<LongSlot*>(larger->data());
+  const auto* const old = reinterpret_cast<const LongSlot*>(long_.cells.data());
+  const std::size_t mask = (std::size_t{1} << bits) - 1;
+  for (std::size_t i = 0; i < long_.capacity(); ++i) {
+    if (old[i].hash == 0) continue;
+    std::size_t slot = old[i].hash >> (64 - bits);
+    while (to[slot].hash != 0) slot = (slot + 1) & mask;
+    to[slot] = old[i];
+  }
+  lease_.Shrink(ChargeOf(long_, long_.capacity_bits));
+  long_.cells = *std::move(larger);
+  long_.capacity_bits = bits;
+  long_.limit = LimitOf(bits);
+  return true;
+}
+
+std::uint64_t CombiningTable::runs_bytes() const {
+  return short_.count * short_.cell_bytes + middle_.count * middle_.cell_bytes +
+         (long_.count > 0 ? long_.count * sizeof(SortEntry) + arena_used_ : 0);
+}
+
+Result<std::vector<std::shared_ptr<const MemoryRun>>> CombiningTable::TakeRuns() {
+  std::vector<std::shared_ptr<const MemoryRun>> runs;
+  if (short_.count > 0) {
+    MR_ASSIGN_OR_RETURN(runs.emplace_back(), TakeCells<16>(short_));
+  }
+  if (middle_.count > 0) {
+    MR_ASSIGN_OR_RETURN(runs.emplace_back(), TakeCells<32>(middle_));
+  }
+  if (long_.count > 0) {
+    MR_ASSIGN_OR_RETURN(runs.emplace_back(), TakeLong());
+  }
+  return runs;
+}
+
+template <std::size_t kKeyBytes>
+Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
+  const std::size_t count = tier.count;
+  MR_ASSIGN_OR_RETURN(VirtualBuffer entries, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+  auto* const sorted = reinterpret_cast<SortEntry*>(entries.data());
+  std::size_t filled = 0;
+  const std::size_t capacity = tier.capacity();
+  for (std::size_t i = 0; i < capacity; ++i) {
+    const char* const cell = tier.cells.data() + i * tier.cell_bytes;
+    if (IsEmpty(cell, kKeyBytes)) continue;
+    sorted[filled++] = {LoadBig64(cell), reinterpret_cast<std::uint64_t>(cell)};
+  }
+  {
+    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+    EntrySorter<CellKey<kKeyBytes>> sorter(reinterpret_cast<SortEntry*>(scratch.data()), {});
+    sorter.Sort(sorted, count);
+  }
+  // Packed in key order: merging then reads forward.
+  MR_ASSIGN_OR_RETURN(VirtualBuffer packed, VirtualBuffer::Reserve(count * tier.cell_bytes + 64, true));
+  char* to = packed.data();
+  for (std::size_t i = 0; i < count; ++i, to += tier.cell_bytes) {
+    if (i + 16 < count) __builtin_prefetch(reinterpret_cast<const char*>(sorted[i + 16].ref));
+    std::memcpy(to, reinterpret_cast<const char*>(sorted[i].ref), tier.cell_bytes);
+  }
+  const char* const cells = packed.data();
+  std::vector<VirtualBuffer> memory;
+  memory.push_back(std::move(packed));
+  const std::size_t cell_bytes = tier.cell_bytes;
+  Forget(tier);
+  return MemoryRun::OfCells(cells, count, kKeyBytes, state_bytes_, std::move(memory), count * cell_bytes);
+}
+
+Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
+  const std::size_t count = long_.count;
+  MR_ASSIGN_OR_RETURN(VirtualBuffer entries, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+  auto* const sorted = reinterpret_cast<SortEntry*>(entries.data());
+  const auto* const slots = reinterpret_cast<const LongSlot*>(long_.cells.data());
+  std::size_t filled = 0;
+  for (std::size_t i = 0; i < long_.capacity(); ++i) {
+    if (slots[i].hash == 0) continue;
+    const std::string_view key = LongKey{}(slots[i].record);
+    sorted[filled++] = {KeyPrefix(key.data(), key.size()), slots[i].record};
+  }
+  {
+    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+    EntrySorter<LongKey> sorter(reinterpret_cast<SortEntry*>(scratch.data()), {});
+    sorter.Sort(sorted, count);
+  }
+  const std::uint64_t charged = count * sizeof(SortEntry) + arena_used_;
+  std::vector<VirtualBuffer> memory;
+  memory.push_back(std::move(entries));
+  memory.push_back(std::move(arena_));
+  arena_used_ = 0;
+  lease_.Shrink(arena_charged_);
+  arena_charged_ = 0;
+  Forget(long_);
+  return MemoryRun::OfRecords(sorted, count, std::move(memory), nullptr, charged);
+}
+
+}  // namespace millrace

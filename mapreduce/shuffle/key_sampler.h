@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_SHUFFLE_KEY_SAMPLER_H_
+#define MAPREDUCE_SHUFFLE_KEY_SAMPLER_H_
+
+// A sample of keys that depends on the set of keys alone: the `capacity` distinct keys with the
+// smallest hashes (a bottom-k sketch: Cohen and Kaplan, "Summarizing data using bottom-k
+// sketches", 2007). Splits, spills, threads, repetitions and order can't be seen in it, so parts
+// cut by it are the same in every run; and one more key changes at most two of its members.
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mapreduce/base/hash.h"
+
+namespace millrace {
+
+/// One thread at a time. Memory: the sampled keys and some 100 bytes each.
+class KeySampler {
+ public:
+  /// Requires: capacity > 0.
+  explicit KeySampler(std::size_t capacity);
+
+  /// Takes a key into account; again and in any order makes no difference. Cost when the sample is
+  /// full: a hash and a compare for most keys.
+  void Offer(std::string_view key) {
+    const std::uint64_t hash = Hash64(key);
+    if (hash <= hash_max_) Insert(hash, key);
+  }
+
+  /// As if all keys offered to `other` had been offered here. Requires: equal capacities.
+  void Merge(const KeySampler& other);
+
+  std::size_t capacity() const { return capacity_; }
+  std::size_t size() const { return samples_.size(); }
+
+  /// The sampled keys in key order.
+  std::vector<std::string> SortedKeys() const;
+
+  /// At most parts - 1 keys, strictly increasing, that cut the keys into parts of about the same
+  /// number of distinct keys: part j is [border j-1, border j). Fewer when there are fewer samples
+  /// than parts. Of the samples within a quarter of a part around the ideal place the one with the
+  /// smallest hash is taken, so that a key more or less moves few borders. Requires: parts > 0.
+  std::vector<std::string> Borders(int parts) const;
+
+ private:
+  struct Sample {
+    std::uint64_t hash;
+    std::string key;
+  };
+  struct SampleView {
+    std::uint64_t hash;
+    std::string_view key;
+  };
+  // By hash, then by key: should two hashes be equal, the set of keys still decides alone.
+  struct HashOrder {
+    using is_transparent = void;
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      return a.hash != b.hash ? a.hash < b.hash : std::string_view(a.key) < std::string_view(b.key);
+    }
+  };
+
+  void Insert(std::uint64_t hash, std::string_view key);
+  std::vector<const Sample*> SortedSamples() const;
+
+  std::size_t capacity_;
+  std::uint64_t hash_max_;  // A larger hash has no chance: the largest of a full sample.
+  std::set<Sample, HashOrder> samples_;
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_SHUFFLE_KEY_SAMPLER_H_

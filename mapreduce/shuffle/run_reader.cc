@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/run_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "mapreduce/base/bytes.h"
+#include "mapreduce/base/hash.h"
+#include "mapreduce/shuffle/run_format.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kCopySlack = 16;      // What CopyShort may write behind its end.
+constexpr std::size_t kRecordBytesMin = 3;  // Three lengths.
+constexpr std::size_t kBatchRecords = 256;  // 8 KiB of views: a merge's heads stay in cache.
+constexpr std::size_t kBatchKeyBytes = std::size_t{64} << 10;  // Of rebuilt keys.
+constexpr std::size_t kSpareBytesMax = std::size_t{1} << 20;   // What a read buffer may be too big.
+
+}  // namespace
+
+Result<std::shared_ptr<const RunFile>> RunFile::Open(FileSystem& files, const RunInfo& info) {
+  std::shared_ptr<RunFile> run(new RunFile(info));
+  auto file = files.OpenForRead(info.path);
+  if (!file.has_value()) {
+    // Lost is as good as damaged: in both cases the run has to be made again.
+    if (file.error().code() == StatusCode::kNotFound) return run->Damage("the run file is missing");
+    return file.error();
+  }
+  run->file_ = *std::move(file);
+  MR_RETURN_IF_ERROR(run->LoadIndex());
+  MR_RETURN_IF_ERROR(run->CheckHeader());
+  return std::shared_ptr<const RunFile>(std::move(run));
+}
+
+Status RunFile::ReadExactly(std::uint64_t offset, char* into, std::size_t bytes) const {
+  MR_ASSIGN_OR_RETURN(const std::size_t count, file_->ReadAt(offset, into, bytes));
+  if (count < bytes) return Damage("ends at byte ", offset + count, ", too early");
+  return Status::Ok();
+}
+
+Status RunFile::CheckHeader() const {
+  char header[kRunHeaderBytes];
+  MR_RETURN_IF_ERROR(ReadExactly(0, header, sizeof header));
+  if (LoadLittle32(header) != kRunMagic) return Damage("not a run file");
+  if (LoadLittle32(header + 4) != kRunVersion) {
+    return Damage("run file version ", LoadLittle32(header + 4), ", not ", kRunVersion);
+  }
+  const std::uint64_t file_id = LoadLittle64(header + 8);
+  if (file_id != info_.file_id) return Damage("run file ", file_id, ", not ", info_.file_id);
+  return Status::Ok();
+}
+
+Status RunFile::LoadIndex() {
+  MR_ASSIGN_OR_RETURN(const FileInfo stat, file_->Stat());
+  if (stat.bytes != info_.file_bytes) {
+    return Damage(stat.bytes, " bytes long, not ", info_.file_bytes);
+  }
+  if (stat.bytes < kRunHeaderBytes + kRunFooterBytes) return Damage("too short for a run file");
+  const std::uint64_t footer_offset = stat.bytes - kRunFooterBytes;
+  char footer[kRunFooterBytes];
+  MR_RETURN_IF_ERROR(ReadExactly(footer_offset, footer, sizeof footer));
+  if (LoadLittle32(footer + 28) != kRunMagic || LoadLittle32(footer + 24) != kRunVersion) {
+    return Damage("no run file footer at byte ", footer_offset);
+  }
+  index_offset_ = LoadLittle64(footer);
+  if (index_offset_ < kRunHeaderBytes || index_offset_ > footer_offset) {
+    return Damage("index at byte ", index_offset_, ", outside the file");
+  }
+  const std::uint64_t index_bytes = footer_offset - index_offset_;
+  // The file's size limits what is allocated below. That is no help in a large file whose index
+  // offset is wrong; but an index begins with the offset of the first block, a constant.
+  if (index_bytes > 0) {
+    char first[8];
+    if (index_bytes < sizeof first) return Damage("index at byte ", index_offset_, ": too short");
+    MR_RETURN_IF_ERROR(ReadExactly(index_offset_, first, sizeof first));
+    if (LoadLittle64(first) != kRunHeaderBytes) {
+      return Damage("index at byte ", index_offset_, ": no index");
+    }
+  }
+  std::string index(index_bytes + kRunFooterBytes, '\0');
+  MR_RETURN_IF_ERROR(ReadExactly(index_offset_, index.data(), index.size()));
+  index.erase(index_bytes + 16, 8);  // The hash is over all but itself.
+  if (Hash64(index, RunHashSeed(info_.file_id, index_offset_)) != LoadLittle64(footer + 16)) {
+    return Damage("index at byte ", index_offset_, ": hash mismatch");
+  }
+  const std::uint64_t record_count = LoadLittle64(footer + 8);
+  if (record_count != info_.record_count) {
+    return Damage(record_count, " records, not ", info_.record_count);
+  }
+  return ParseIndex(index.data(), index.data() + index_bytes);
+}
+
+Status RunFile::ParseIndex(const char* from, const char* end) {
+  const auto bad = [this] { return Damage("index at byte ", index_offset_, ": bad layout"); };
+  std::uint64_t offset_min = kRunHeaderBytes;
+  while (from != end) {
+    if (end - from < 8) return bad();
+    Block block{.offset = LoadLittle64(from), .first_key = {}};
+    std::uint64_t key_bytes;
+    from = GetVarint(from + 8, end, &key_bytes);
+    if (from == nullptr || key_bytes > static_cast<std::uint64_t>(end - from)) return bad();
+    block.first_key.assign(from, key_bytes);
+    from += key_bytes;
+    const bool is_next = blocks_.empty() ? block.offset == offset_min : block.offset >= offset_min;
+    if (!is_next || block.offset > index_offset_) return bad();
+    if (!blocks_.empty() && block.first_key < blocks_.back().first_key) return bad();
+    offset_min = block.offset + kBlockHeaderBytes + kRecordBytesMin;
+    blocks_.push_back(std::move(block));
+  }
+  if (offset_min > index_offset_ || blocks_.empty() != (index_offset_ == kRunHeaderBytes)) {
+    return bad();
+  }
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    block_bytes_max_ = std::max<std::size_t>(block_bytes_max_, BlockEnd(i) - blocks_[i].offset);
+  }
+  return Status::Ok();
+}
+
+// Reads the blocks [next_block_, block_end_) one after the other. State of decoding: [at_,
+// payload_end_) and records_left_ of the current block, and the key before, on which the next one
+// builds. That key lies in the block or in keys_.
+class RunFileCursor final : public RunCursor {
+ public:
+  RunFileCursor(std::shared_ptr<const RunFile> run, const KeyRange& range, std::size_t read_bytes)
+      : run_(std::move(run)), range_(range), read_bytes_(read_bytes), views_(kBatchRecords) {
+    const std::vector<RunFile::Block>& blocks = run_->blocks_;
+    block_end_ = blocks.size();
+    if (range_.begin.has_value()) {
+      begin_ = MakeRecordView(*range_.begin, {});
+      is_before_begin_ = true;
+      // Equal keys may span blocks: those before the first block that starts with the key may end
+      // with it, too.
+      const auto at = std::partition_point(
+          blocks.begin(), blocks.end(),
+          [&](const RunFile::Block& block) { return block.first_key < *range_.begin; });
+      next_block_ = static_cast<std::size_t>(at - blocks.begin());
+      if (next_block_ > 0) --next_block_;
+    }
+    if (range_.end.has_value()) {
+      end_ = MakeRecordView(*range_.end, {});
+      const auto at = std::partition_point(
+          blocks.begin(), blocks.end(),
+          [&](const RunFile::Block& block) { return block.first_key < *range_.end; });
+      block_end_ = static_cast<std::size_t>(at - blocks.begin());
+      if (range_.begin.has_value() && *range_.begin >= *range_.end) block_end_ = 0;
+    }
+    loaded_end_ = next_block_;
+  }
+
+  Result<bool> Next(std::span<const RecordView>* batch) override {
+    *batch = {};
+    while (true) {
+      if (records_left_ == 0) {
+        if (next_block_ >= block_end_) return false;
+        MR_RETURN_IF_ERROR(OpenBlock());
+      }
+      MR_ASSIGN_OR_RETURN(const std::size_t count, DecodeBatch());
+      std::span<const RecordView> records(views_.data(), count);
+      if (is_before_begin_) {
+        const auto first = std::lower_bound(records.begin(), records.end(), begin_, KeyLess);
+        records = records.subspan(static_cast<std::size_t>(first - records.begin()));
+        if (records.empty()) continue;
+        is_before_begin_ = false;
+      }
+      if (range_.end.has_value() && !KeyLess(records.back(), end_)) {
+        const auto last = std::lower_bound(records.begin(), records.end(), end_, KeyLess);
+        records = records.first(static_cast<std::size_t>(last - records.begin()));
+        records_left_ = 0;
+        next_block_ = block_end_;
+        if (records.empty()) return false;
+      }
+      *batch = records;
+      return true;
+    }
+  }
+
+ private:
+  template <class... Parts>
+  Status BlockDamage(const Parts&... parts) const {
+    return run_->Damage("block ", block_, " at byte ", run_->blocks_[block_].offset, ": ",
+                        parts...);
+  }
+
+  // Makes next_block_ the current one: reads it unless the last read brought it along, and checks
+  // its hash and header.
+  Status OpenBlock() {
+    block_ = next_block_;
+    if (block_ == loaded_end_) MR_RETURN_IF_ERROR(LoadBlocks());
+    ++next_block_;
+    const std::uint64_t offset = run_->blocks_[block_].offset;
+    const auto block_bytes = static_cast<std::size_t>(run_->BlockEnd(block_) - offset);
+    char* const block = buffer_.get() + (offset - buffer_offset_);
+    // The hash lies between header and payload: moved together, one call hashes both.
+    const std::uint64_t hash = LoadLittle64(block + kBlockHashOffset);
+    char* const header = block + kBlockHeaderBytes - kBlockHashOffset;
+    std::memmove(header, block, kBlockHashOffset);
+    at_ = block + kBlockHeaderBytes;
+    payload_end_ = block + block_bytes;
+    if (Hash64({header, static_cast<std::size_t>(payload_end_ - header)},
+               RunHashSeed(run_->info_.file_id, offset)) != hash) {
+      return BlockDamage("hash mismatch");
+    }
+    const std::uint32_t codec = LoadLittle32(header + 8);
+    if (codec != kCodecNone) return BlockDamage("unknown codec ", codec);
+    records_left_ = LoadLittle32(header + 4);
+    if (LoadLittle32(header) != block_bytes - kBlockHeaderBytes || LoadLittle32(header + 12) != 0 ||
+        records_left_ == 0) {
+      records_left_ = 0;
+      return BlockDamage("bad header");
+    }
+    last_key_ = nullptr;
+    last_key_bytes_ = 0;
+    return Status::Ok();
+  }
+
+  Status LoadBlocks() {
+    const std::uint64_t begin = run_->blocks_[block_].offset;
+    loaded_end_ = block_ + 1;
+    while (loaded_end_ < block_end_ && run_->BlockEnd(loaded_end_) - begin <= read_bytes_) {
+      ++loaded_end_;
+    }
+    const auto bytes = static_cast<std::size_t>(run_->BlockEnd(loaded_end_ - 1) - begin);
+    if (bytes > buffer_bytes_ || buffer_bytes_ - bytes > kSpareBytesMax) {
+      constexpr std::size_t kRounding = 4096;  // Blocks differ by some bytes; few buffers do.
+      buffer_.reset();
+      buffer_bytes_ = (bytes + kRounding - 1) / kRounding * kRounding;
+      buffer_ = std::make_unique_for_overwrite<char[]>(buffer_bytes_);
+    }
+    buffer_offset_ = begin;
+    return run_->ReadExactly(begin, buffer_.get(), bytes);
+  }
+
+  // Fills views_ from the current block and returns how many, at least one. A batch ends early
+  // where the room for rebuilt keys does: keys that share megabytes would fill any memory.
+  Result<std::size_t> DecodeBatch() {
+    char* key_to = KeepLastKey();
+    const std::size_t count_max = std::min<std::size_t>(records_left_, kBatchRecords);
+    std::size_t count = 0;
+    while (count < count_max) {
+      std::uint64_t shared, unshared, value_bytes;
+      const char* const tail = GetLengths(at_, &shared, &unshared, &value_bytes);
+      if (tail == nullptr) return BlockDamage("bad record");
+      const auto room = static_cast<std::uint64_t>(payload_end_ - tail);
+      if (shared > last_key_bytes_ || unshared > room || value_bytes > room - unshared ||
+          shared + unshared > kKeyBytesMax) {
+        return BlockDamage("bad record");
+      }
+      const auto key_bytes = static_cast<std::size_t>(shared + unshared);
+      const char* key;
+      if (shared == 0) {
+        key = tail;
+      } else if (key_bytes == shared && shared == last_key_bytes_) {
+        key = last_key_;
+      } else {
+        if (key_bytes > static_cast<std::size_t>(keys_.get() + keys_bytes_ - key_to)) {
+          if (count > 0) break;
+          key_to = GrowKeys(key_bytes);
+        }
+        CopyShort(key_to, last_key_, shared);
+        CopyShort(key_to + shared, tail, unshared);
+        key = key_to;
+        key_to += key_bytes;
+      }
+      views_[count++] = {KeyPrefix(key, key_bytes), key, tail + unshared,
+                         static_cast<std::uint32_t>(key_bytes),
+                         static_cast<std::uint32_t>(value_bytes)};
+      last_key_ = key;
+      last_key_bytes_ = key_bytes;
+      at_ = tail + unshared + value_bytes;
+    }
+    records_left_ -= static_cast<std::uint32_t>(count);
+    if (records_left_ == 0 && at_ != payload_end_) return BlockDamage("bytes behind its records");
+    return count;
+  }
+
+  // The three lengths before a record; returns what is behind them, or nullptr on damage.
+  const char* GetLengths(const char* from, std::uint64_t* shared, std::uint64_t* unshared,
+                         std::uint64_t* value_bytes) const {
+    if (payload_end_ - from >= 3 && ((from[0] | from[1] | from[2]) & 0x80) == 0) [[likely]] {
+      *shared = static_cast<unsigned char>(from[0]);
+      *unshared = static_cast<unsigned char>(from[1]);
+      *value_bytes = static_cast<unsigned char>(from[2]);
+      return from + 3;
+    }
+    from = GetVarint(from, payload_end_, shared);
+    if (from != nullptr) from = GetVarint(from, payload_end_, unshared);
+    if (from != nullptr) from = GetVarint(from, payload_end_, value_bytes);
+    return from;
+  }
+
+  // Starts a new batch in keys_: its bytes are free but for the last key, which moves to the
+  // front. Returns where the next key goes.
+  char* KeepLastKey() {
+    if (keys_ == nullptr) {
+      keys_ = std::make_unique_for_overwrite<char[]>(kBatchKeyBytes + kCopySlack);
+      keys_bytes_ = kBatchKeyBytes;
+    }
+    const bool is_in_keys = std::less_equal<>{}(static_cast<const char*>(keys_.get()), last_key_) &&
+                            std::less<>{}(last_key_, keys_.get() + keys_bytes_);
+    if (!is_in_keys) return keys_.get();
+    std::memmove(keys_.get(), last_key_, last_key_bytes_);
+    last_key_ = keys_.get();
+    return keys_.get() + last_key_bytes_;
+  }
+
+  // Room for one more key behind the last one, of which no view exists in this batch.
+  char* GrowKeys(std::size_t key_bytes) {
+    const std::size_t larger_bytes = last_key_bytes_ + key_bytes;
+    auto larger = std::make_unique_for_overwrite<char[]>(larger_bytes + kCopySlack);
+    std::memcpy(larger.get(), last_key_, last_key_bytes_);
+    keys_ = std::move(larger);
+    keys_bytes_ = larger_bytes;
+    last_key_ = keys_.get();
+    return keys_.get() + last_key_bytes_;
+  }
+
+  const std::shared_ptr<const RunFile> run_;
+  const KeyRange range_;
+  const std::size_t read_bytes_;
+  RecordView begin_, end_;  // Of range_, where it has them.
+  bool is_before_begin_ = false;
+
+  std::size_t block_ = 0;
+  std::size_t next_block_ = 0;
+  std::size_t block_end_ = 0;
+  std::size_t loaded_end_ = 0;  // Blocks up to here lie in buffer_.
+  std::unique_ptr<char[]> buffer_;
+  std::size_t buffer_bytes_ = 0;
+  std::uint64_t buffer_offset_ = 0;  // Where in the file buffer_ begins.
+
+  const char* at_ = nullptr;
+  const char* payload_end_ = nullptr;
+  std::uint32_t records_left_ = 0;
+  const char* last_key_ = nullptr;
+  std::size_t last_key_bytes_ = 0;
+
+  std::vector<RecordView> views_;
+  std::unique_ptr<char[]> keys_;  // Rebuilt keys of this batch, and kCopySlack bytes of room.
+  std::size_t keys_bytes_ = 0;
+};
+
+Result<std::unique_ptr<RunCursor>> RunFile::Read(const KeyRange& range,
+                                                 std::size_t read_bytes) const {
+  return std::unique_ptr<RunCursor>(
+      std::make_unique<RunFileCursor>(shared_from_this(), range, read_bytes));
+}
+
+}  // namespace millrace

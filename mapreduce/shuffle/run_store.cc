@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/run_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "mapreduce/shuffle/merge_passes.h"
+#include "mapreduce/shuffle/record_sinks.h"
+
+namespace millrace {
+
+RunStore::RunStore(FileSystem& files, MemoryBudget& budget, RunStoreOptions options)
+    : files_(files), budget_(budget), options_(std::move(options)), sample_(options_.sample_capacity) {}
+
+RunStore::~RunStore() { budget_.Unretain(retained_bytes_); }
+
+bool RunStore::TryRetain(std::uint64_t bytes) {
+  MutexLock lock(mutex_);
+  if (retained_bytes_ + bytes > options_.retained_bytes_max || !budget_.TryRetain(bytes)) return false;
+  retained_bytes_ += bytes;
+  return true;
+}
+
+void RunStore::CancelRetain(std::uint64_t bytes) {
+  MutexLock lock(mutex_);
+  retained_bytes_ -= bytes;
+  budget_.Unretain(bytes);
+}
+
+void RunStore::AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run, std::uint64_t retained_bytes) {
+  if (run->charged_bytes() < retained_bytes) CancelRetain(retained_bytes - run->charged_bytes());
+  record_count_ += run->record_count();
+  data_bytes_ += run->charged_bytes();
+  MutexLock lock(mutex_);
+  runs_.push_back({order, std::move(run), {}, nullptr});
+}
+
+RunOptions RunStore::NextRunOptions(std::string* path) {
+  const std::uint64_t number = next_file_.fetch_add(1);
+  *path = options_.directory + "/" + options_.name + "-" + std::to_string(number) + ".run";
+  return {.block_bytes = options_.block_bytes, .file_id = number + 1};
+}
+
+std::unique_ptr<RunWriter> RunStore::NewWriter() {
+  std::string path;
+  const RunOptions options = NextRunOptions(&path);
+  return std::make_unique<RunWriter>(files_, std::move(path), options);
+}
+
+Status RunStore::AddFile(RunOrder order, RunWriter& writer) {
+  MR_ASSIGN_OR_RETURN(RunInfo info, writer.Close());
+  record_count_ += info.record_count;
+  data_bytes_ += info.key_bytes + info.value_bytes;
+  spilled_bytes_ += info.file_bytes;
+  MutexLock lock(mutex_);
+  runs_.push_back({order, nullptr, std::move(info), nullptr});
+  return Status::Ok();
+}
+
+void RunStore::AddSample(const KeySampler& sample) {
+  MutexLock lock(mutex_);
+  sample_.Merge(sample);
+}
+
+Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel) {
+  const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
+  std::sort(runs_.begin(), runs_.end(), by_order);
+  const auto files = static_cast<std::size_t>(
+      std::count_if(runs_.begin(), runs_.end(), [](const StoredRun& run) { return run.memory == nullptr; }));
+  if (files > std::max<std::size_t>(2, fan_in_max)) MR_RETURN_IF_ERROR(MergeFiles(fan_in_max, combiner, cancel));
+  for (StoredRun& run : runs_) {
+    if (run.memory != nullptr) continue;
+    MR_ASSIGN_OR_RETURN(run.file, RunFile::Open(files_, run.info));
+  }
+  return Status::Ok();
+}
+
+// A merge of neighbours keeps the order of equal keys only if no run in memory lies between them:
+// those are written out first. Where so much was spilled, they are the small rest.
+Status RunStore::SpillRetained() {
+  for (StoredRun& run : runs_) {
+    if (run.memory == nullptr) continue;
+    const std::unique_ptr<RunWriter> writer = NewWriter();
+    const std::unique_ptr<RunCursor> cursor = run.memory->Read({});
+    MR_RETURN_IF_ERROR(CopyRun(*cursor, *writer));
+    MR_ASSIGN_OR_RETURN(run.info, writer->Close());
+    spilled_bytes_ += run.info.file_bytes;
+    const std::uint64_t charged = run.memory->charged_bytes();
+    run.memory.reset();
+    CancelRetain(charged);
+  }
+  return Status::Ok();
+}
+
+Status RunStore::MergeFiles(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel) {
+  MR_RETURN_IF_ERROR(SpillRetained());
+  std::vector<RunInfo> inputs;
+  inputs.reserve(runs_.size());
+  for (StoredRun& run : runs_) inputs.push_back(std::move(run.info));
+  OperatorCombiner record_combiner(combiner);
+  MergePassOptions options;
+  options.fan_in_max = std::max<std::size_t>(2, fan_in_max);
+  options.block_bytes = options_.block_bytes;
+  options.combiner = combiner != nullptr ? &record_combiner : nullptr;
+  options.cancel = cancel;
+  options.new_run = [this] {
+    NewRun run;
+    run.file_id = NextRunOptions(&run.path).file_id;
+    return run;
+  };
+  MR_ASSIGN_OR_RETURN(std::vector<RunInfo> merged, MergePasses(files_, std::move(inputs), options));
+  runs_.clear();
+  record_count_ = 0;
+  for (RunInfo& info : merged) {
+    record_count_ += info.record_count;
+    spilled_bytes_ += info.file_bytes;
+    runs_.push_back({{0, runs_.size()}, nullptr, std::move(info), nullptr});
+  }
+  return Status::Ok();
+}
+
+Result<std::vector<std::unique_ptr<RunCursor>>> RunStore::Read(const KeyRange& range) const {
+  std::vector<std::unique_ptr<RunCursor>> cursors;
+  cursors.reserve(runs_.size());
+  for (const StoredRun& run : runs_) {
+    if (run.memory != nullptr) {
+      cursors.push_back(run.memory->Read(range));
+    } else {
+      MR_ASSIGN_OR_RETURN(cursors.emplace_back(), run.file->Read(range));
+    }
+  }
+  return cursors;
+}
+
+}  // namespace millrace

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_SHUFFLE_RUN_STORE_H_
+#define MAPREDUCE_SHUFFLE_RUN_STORE_H_
+
+// The sorted runs of one stage, between its maps and its reduce: in memory while the budget lasts,
+// in run files beyond. Knows the order of the runs, which is the order of equal keys' values:
+// (task, sequence), where a task's runs hold its emissions one after the other.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mapreduce/base/cancel.h"
+#include "mapreduce/base/memory_budget.h"
+#include "mapreduce/base/mutex.h"
+#include "mapreduce/base/status.h"
+#include "mapreduce/io/file_system.h"
+#include "mapreduce/shuffle/combine_operator.h"
+#include "mapreduce/shuffle/key_sampler.h"
+#include "mapreduce/shuffle/memory_run.h"
+#include "mapreduce/shuffle/run_reader.h"
+#include "mapreduce/shuffle/run_writer.h"
+
+namespace millrace {
+
+/// Where a run stands among the others.
+struct RunOrder {
+  std::uint64_t task = 0;
+  std::uint64_t sequence = 0;
+  friend auto operator<=>(const RunOrder&, const RunOrder&) = default;
+};
+
+struct RunStoreOptions {
+  std::string directory;                  ///< For run files.
+  std::string name;                       ///< Begins the names of run files.
+  std::size_t block_bytes = std::size_t{256} << 10;
+  std::uint64_t retained_bytes_max = 0;   ///< Runs kept in memory; the budget may allow fewer.
+  std::size_t sample_capacity = 4096;     ///< Keys sampled for borders.
+};
+
+/// Thread-safe but for Finish(), after which it is immutable.
+class RunStore {
+ public:
+  RunStore(FileSystem& files, MemoryBudget& budget, RunStoreOptions options);
+  RunStore(const RunStore&) = delete;
+  RunStore& operator=(const RunStore&) = delete;
+  /// Gives back the memory; the run files' folder is its owner's to remove.
+  ~RunStore();
+
+  /// Asks for room to keep a run of `bytes` in memory. If true, AddMemory follows with a run that
+  /// charges no more, or CancelRetain.
+  bool TryRetain(std::uint64_t bytes);
+  void CancelRetain(std::uint64_t bytes);
+  void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run, std::uint64_t retained_bytes);
+
+  /// A writer of a new run file, and what to do with it when it is full.
+  std::unique_ptr<RunWriter> NewWriter();
+  Status AddFile(RunOrder order, RunWriter& writer);
+
+  /// Borders are chosen from the keys of all samples.
+  void AddSample(const KeySampler& sample);
+  std::size_t sample_capacity() const { return options_.sample_capacity; }
+
+  /// Once all runs are there: orders them and opens the files. Merges run files until at most
+  /// `fan_in_max` are left; with a combiner (may be null) the order of equal keys may be lost.
+  Status Finish(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel);
+
+  /// Cursors over the slice of each run, in run order.
+  Result<std::vector<std::unique_ptr<RunCursor>>> Read(const KeyRange& range) const;
+  /// At most parts - 1 increasing keys; see KeySampler::Borders.
+  std::vector<std::string> Borders(int parts) const { return sample_.Borders(parts); }
+
+  /// All sampled keys in order.
+  std::vector<std::string> SampleKeys() const { return sample_.SortedKeys(); }
+
+  std::uint64_t record_count() const { return record_count_.load(); }
+  std::uint64_t data_bytes() const { return data_bytes_.load(); }
+  std::uint64_t spilled_bytes() const { return spilled_bytes_.load(); }
+  std::size_t run_count() const { return runs_.size(); }
+
+ private:
+  struct StoredRun {
+    RunOrder order;
+    std::shared_ptr<const MemoryRun> memory;  // Or:
+    RunInfo info;
+    std::shared_ptr<const RunFile> file;
+  };
+  RunOptions NextRunOptions(std::string* path);
+  Status MergeFiles(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel);
+  Status SpillRetained();
+
+  FileSystem& files_;
+  MemoryBudget& budget_;
+  const RunStoreOptions options_;
+  Mutex mutex_;
+  std::vector<StoredRun> runs_;         // Guarded by mutex_ until Finish.
+  KeySampler sample_;                   // Likewise.
+  std::uint64_t retained_bytes_ = 0;    // Likewise.
+  std::atomic<std::uint64_t> next_file_{0};
+  std::atomic<std::uint64_t> record_count_{0};
+  std::atomic<std::uint64_t> data_bytes_{0};
+  std::atomic<std::uint64_t> spilled_bytes_{0};
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_SHUFFLE_RUN_STORE_H_

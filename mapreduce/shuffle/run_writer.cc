@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/run_writer.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "mapreduce/base/bytes.h"
+#include "mapreduce/base/hash.h"
+#include "mapreduce/shuffle/run_format.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kCopySlack = 16;           // What CopyShort may write behind its end.
+constexpr std::size_t kLengthsBytesMax = 3 * 5;  // Three varints of 32 bits.
+
+// How many bytes, from byte 8 on, two keys share; their first 8 bytes are equal.
+std::uint32_t SharedBehindPrefix(const char* a, const char* b, std::uint32_t shorter) {
+  std::uint32_t i = 8;
+  for (; i + 8 <= shorter; i += 8) {
+    const std::uint64_t difference = LoadBig64(a + i) ^ LoadBig64(b + i);
+    if (difference != 0) return i + static_cast<std::uint32_t>(std::countl_zero(difference)) / 8;
+  }
+  while (i < shorter && a[i] == b[i]) ++i;
+  return i;
+}
+
+}  // namespace
+
+RunWriter::RunWriter(FileSystem& files, std::string path, const RunOptions& options)
+    : files_(files), options_(options) {
+  MR_CHECK(options.block_bytes <= kBlockPayloadBytesMax);
+  info_.path = std::move(path);
+  info_.file_id = options.file_id;
+  auto file = files_.Create(info_.path, FileUse::kScratch);
+  if (!file.has_value()) {
+    status_ = file.error();
+    return;
+  }
+  file_ = *std::move(file);
+  is_created_ = true;
+  Grow(kRunHeaderBytes + options_.block_bytes);
+  char* const header = buffer_.get();
+  StoreLittle32(header, kRunMagic);
+  StoreLittle32(header + 4, kRunVersion);
+  StoreLittle64(header + 8, info_.file_id);
+  block_begin_ = kRunHeaderBytes;
+  info_.file_bytes = kRunHeaderBytes;
+  end_ = block() + kBlockHeaderBytes;
+}
+
+RunWriter::~RunWriter() {
+  file_.reset();
+  // Nobody is left to be told, and the folder is removed in the end.
+  if (is_created_) static_cast<void>(files_.RemoveFile(info_.path).ok());
+}
+
+void RunWriter::Fail(const Status& error) {
+  status_.Update(error);
+  file_.reset();
+  if (is_created_)
+    static_cast<void>(files_.RemoveFile(info_.path).ok());  // The first error counts.
+  is_created_ = false;
+}
+
+void RunWriter::Add(const RecordView& record) {
+  if (!status_.ok()) return;
+  const std::uint32_t shorter = std::min(record.key_bytes, last_key_bytes_);
+  std::uint32_t shared;
+  bool is_sorted;
+  if (const std::uint64_t difference = record.prefix ^ last_prefix_; difference != 0) {
+    shared = std::min(static_cast<std::uint32_t>(std::countl_zero(difference)) / 8, shorter);
+    is_sorted = record.prefix > last_prefix_;
+  } else {
+    shared = shorter <= 8 ? shorter : SharedBehindPrefix(record.key, last_key_.get(), shorter);
+    is_sorted = shared == shorter ? record.key_bytes >= last_key_bytes_
+                                  : static_cast<unsigned char>(record.key[shared]) >
+                                        static_cast<unsigned char>(last_key_[shared]);
+  }
+  if (!is_sorted) [[unlikely]] {
+    return Fail(Status::Internal(info_.path, ": the key of record ", info_.record_count,
+                                 " is smaller than the one before"));
+  }
+
+  // As if nothing were shared: the first record of a block shares nothing, and near the end of a
+  // block a few bytes don't matter.
+  const std::size_t bytes_max =
+      kLengthsBytesMax + std::size_t{record.key_bytes} + std::size_t{record.value_bytes};
+  if (static_cast<std::size_t>(end_ - block()) + bytes_max > options_.block_bytes) [[unlikely]] {
+    if (!MakeRoom(bytes_max)) return;
+  }
+  if (block_records_ == 0) {
+    AppendToIndex(record);
+    shared = 0;
+  }
+
+  const std::uint32_t unshared = record.key_bytes - shared;
+  char* to = end_;
+  to = PutVarint(to, shared);
+  to = PutVarint(to, unshared);
+  to = PutVarint(to, record.value_bytes);
+  if (unshared != 0) CopyShort(to, record.key + shared, unshared);  // The key may be null.
+  to += unshared;
+  if (record.value_bytes != 0) CopyShort(to, record.value, record.value_bytes);  // May be null.
+  end_ = to + record.value_bytes;
+
+  if (record.key_bytes > last_key_room_) [[unlikely]]
+    GrowLastKey(record.key_bytes);
+  if (unshared != 0) CopyShort(last_key_.get() + shared, record.key + shared, unshared);
+  last_key_bytes_ = record.key_bytes;
+  last_prefix_ = record.prefix;
+
+  ++block_records_;
+  ++info_.record_count;
+  info_.key_bytes += record.key_bytes;
+  info_.value_bytes += record.value_bytes;
+}
+
+// Finishes the block if it holds a record; grows the buffer for a record larger than a block.
+bool RunWriter::MakeRoom(std::size_t record_bytes_max) {
+  if (record_bytes_max > kBlockPayloadBytesMax) {
+    Fail(Status::ResourceLimit(info_.path, ": record ", info_.record_count, " takes ",
+                               record_bytes_max, " bytes, more than the 4 GiB of a block"));
+    return false;
+  }
+  if (block_records_ > 0) FinishBlock();
+  Grow(block_begin_ + kBlockHeaderBytes + record_bytes_max);
+  return status_.ok();
+}
+
+void RunWriter::Grow(std::size_t bytes_needed) {
+  bytes_needed += kCopySlack;
+  if (bytes_needed <= buffer_bytes_) return;
+  auto larger = std::make_unique_for_overwrite<char[]>(bytes_needed);
+  if (buffer_ != nullptr) std::memcpy(larger.get(), buffer_.get(), block_begin_);
+  buffer_ = std::move(larger);
+  buffer_bytes_ = bytes_needed;
+  end_ = block() + kBlockHeaderBytes;
+}
+
+void RunWriter::GrowLastKey(std::size_t key_bytes) {
+  const std::size_t room = std::max<std::size_t>(key_bytes, 2 * last_key_room_);
+  auto larger = std::make_unique_for_overwrite<char[]>(room + kCopySlack);
+  if (last_key_ != nullptr) std::memcpy(larger.get(), last_key_.get(), last_key_bytes_);
+  last_key_ = std::move(larger);
+  last_key_room_ = room;
+}
+
+void RunWriter::AppendToIndex(const RecordView& record) {
+  char entry[8 + kVarintBytesMax];
+  StoreLittle64(entry, info_.file_bytes);
+  char* const entry_end = PutVarint(entry + 8, record.key_bytes);
+  index_.append(entry, entry_end);
+  index_.append(record.key_view());
+}
+
+// Header and hash of the open block, then one write. The header is put right before the payload,
+// so that one call hashes both, and then moved to where it belongs.
+void RunWriter::FinishBlock() {
+  char* const begin = block();
+  const auto block_bytes = static_cast<std::size_t>(end_ - begin);
+  char* const header = begin + kBlockHeaderBytes - kBlockHashOffset;
+  StoreLittle32(header, static_cast<std::uint32_t>(block_bytes - kBlockHeaderBytes));
+  StoreLittle32(header + 4, block_records_);
+  StoreLittle32(header + 8, kCodecNone);
+  StoreLittle32(header + 12, 0);
+  const std::uint64_t hash = Hash64({header, end_}, RunHashSeed(info_.file_id, info_.file_bytes));
+  std::memmove(begin, header, kBlockHashOffset);
+  StoreLittle64(begin + kBlockHashOffset, hash);
+  info_.file_bytes += block_bytes;
+  block_records_ = 0;
+  FlushBuffer();
+}
+
+void RunWriter::FlushBuffer() {
+  const Status written = file_->Append({buffer_.get(), end_});
+  block_begin_ = 0;
+  if (buffer_bytes_ > 2 * (options_.block_bytes + kRunHeaderBytes + kCopySlack)) {
+    buffer_bytes_ = 0;  // The buffer has grown for one large record.
+    Grow(options_.block_bytes);
+  }
+  end_ = block() + kBlockHeaderBytes;
+  if (!written.ok()) Fail(written);
+}
+
+Result<RunInfo> RunWriter::Close() {
+  if (status_.ok() && block_records_ > 0) FinishBlock();
+  if (status_.ok()) AppendIndexAndFooter();
+  if (status_.ok()) {
+    const Status closed = file_->Close();
+    file_.reset();
+    if (!closed.ok()) Fail(closed);
+  }
+  if (!status_.ok()) return status_;
+  is_created_ = false;  // It stays.
+  return info_;
+}
+
+void RunWriter::AppendIndexAndFooter() {
+  const std::uint64_t index_offset = info_.file_bytes;
+  std::string tail;
+  if (block_begin_ != 0) tail.assign(buffer_.get(), block_begin_);  // No block: the file's header.
+  const std::size_t index_begin = tail.size();
+  tail += index_;
+  const std::size_t footer_begin = tail.size();
+  // All but the hash first, hashed by one call; then the hash goes between them.
+  char footer[kRunFooterBytes - 8];
+  StoreLittle64(footer, index_offset);
+  StoreLittle64(footer + 8, info_.record_count);
+  StoreLittle32(footer + 16, kRunVersion);
+  StoreLittle32(footer + 20, kRunMagic);
+  tail.append(footer, sizeof footer);
+  char hash[8];
+  StoreLittle64(hash, Hash64(std::string_view(tail).substr(index_begin),
+                             RunHashSeed(info_.file_id, index_offset)));
+  tail.insert(footer_begin + 16, hash, sizeof hash);
+  info_.file_bytes += tail.size() - index_begin;
+  if (const Status written = file_->Append(tail); !written.ok()) Fail(written);
+}
+
+}  // namespace millrace

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_SHUFFLE_SORT_BUFFER_H_
+#define MAPREDUCE_SHUFFLE_SORT_BUFFER_H_
+
+// The emit arena for records that are not combined in a table: a batch is appended by one copy,
+// with an index entry of 16 bytes per record, sorted when the buffer is sealed.
+//
+// Arena and index are address space reserved once and touched as needed, so growing copies
+// nothing, and what spilled before leaves its pages for what comes next.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mapreduce/base/memory_budget.h"
+#include "mapreduce/base/status.h"
+#include "mapreduce/base/virtual_buffer.h"
+#include "mapreduce/shuffle/emit_batch.h"
+#include "mapreduce/shuffle/memory_run.h"
+
+namespace millrace {
+
+/// One slot's buffer. Charges arena, index and sort scratch to `lease`. One thread at a time.
+class SortBuffer {
+ public:
+  /// `reserve_bytes`: the most it can ever hold (address space only). Lease and budget must
+  /// outlive it.
+  SortBuffer(MemoryBudget::Lease& lease, std::uint64_t reserve_bytes);
+  SortBuffer(const SortBuffer&) = delete;
+  SortBuffer& operator=(const SortBuffer&) = delete;
+  ~SortBuffer();
+
+  /// Appends all records of `batch`, or none and returns false where the budget is short.
+  /// kResourceLimit when no address space can be had.
+  Result<bool> Add(const EmitBatch& batch);
+
+  bool empty() const { return count_ == 0; }
+  std::size_t record_count() const { return count_; }
+
+  /// Sorts what is there by key, keeping the order of emission among equal keys.
+  void Sort();
+  /// Reads the sorted records. Requires: Sort() was called last. The buffer must outlive it.
+  std::unique_ptr<RunCursor> Read() const;
+  /// Empties the buffer; its pages stay for what comes next.
+  void Clear();
+
+  /// Bytes that TakeRun() would keep.
+  std::uint64_t run_bytes() const { return arena_used_ + count_ * sizeof(SortEntry); }
+  /// The sorted records as a run of their own; the buffer is empty afterwards. A small run is
+  /// copied, a large one takes the buffer's memory along.
+  std::shared_ptr<const MemoryRun> TakeRun();
+
+ private:
+  static constexpr std::uint64_t kEntryBytes = 2 * sizeof(SortEntry);  // The entry and its scratch.
+  static constexpr std::uint64_t kSmallRunBytes = 1 << 20;
+  bool small() const { return arena_used_ <= kSmallRunBytes; }
+  Status Reserve();
+
+  MemoryBudget::Lease& lease_;
+  const std::uint64_t reserve_bytes_;
+  VirtualBuffer arena_;
+  VirtualBuffer entries_;
+  VirtualBuffer scratch_;
+  std::uint64_t arena_used_ = 0;
+  std::size_t count_ = 0;
+  std::uint64_t charged_ = 0;
+};
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_SHUFFLE_SORT_BUFFER_H_

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/base/virtual_buffer.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace millrace {
+namespace {
+
+TEST(VirtualBufferTest, ReservesMoreThanIsTouched) {
+  Result<VirtualBuffer> buffer = VirtualBuffer::Reserve(std::size_t{1} << 36, false);
+  ASSERT_TRUE(buffer.has_value());
+  EXPECT_GE(buffer->size(), std::size_t{1} << 36);
+  buffer->data()[buffer->size() - 1] = 'x';
+  EXPECT_EQ(buffer->data()[0], 0);
+}
+
+TEST(VirtualBufferTest, HugeBuffersAreAligned) {
+  Result<VirtualBuffer> buffer = VirtualBuffer::Reserve((std::size_t{2} << 20) + 1, true);
+  ASSERT_TRUE(buffer.has_value());
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer->data()) % (2 << 20), 0u);
+  EXPECT_EQ(buffer->size(), std::size_t{4} << 20);
+  buffer->data()[buffer->size() - 1] = 'x';
+}
+
+TEST(VirtualBufferTest, ReleaseZeroesWholePagesInsideAlone) {
+  Result<VirtualBuffer> buffer = VirtualBuffer::Reserve(5 * 4096, false);
+  ASSERT_TRUE(buffer.has_value());
+  char* const data = buffer->data();
+  for (std::size_t i = 0; i < 5 * 4096; ++i) data[i] = 'x';
+  buffer->Release(1, 3 * 4096 + 1);
+  EXPECT_EQ(data[0], 'x');
+  EXPECT_EQ(data[4095], 'x');
+  EXPECT_EQ(data[4096], 0);
+  EXPECT_EQ(data[3 * 4096 - 1], 0);
+  EXPECT_EQ(data[3 * 4096], 'x');
+}
+
+TEST(VirtualBufferTest, TooMuchIsAnError) {
+  for (const std::size_t bytes : {std::size_t{1} << 60, SIZE_MAX}) {
+    const Result<VirtualBuffer> buffer = VirtualBuffer::Reserve(bytes, true);
+    ASSERT_FALSE(buffer.has_value());
+    EXPECT_EQ(buffer.error().code(), StatusCode::kResourceLimit);
+  }
+}
+
+TEST(VirtualBufferTest, MovesKeepTheAddress) {
+  Result<VirtualBuffer> buffer = VirtualBuffer::Reserve(4096, false);
+  ASSERT_TRUE(buffer.has_value());
+  char* const data = buffer->data();
+  VirtualBuffer moved = *std::move(buffer);
+  EXPECT_EQ(moved.data(), data);
+  VirtualBuffer assigned;
+  assigned = std::move(moved);
+  EXPECT_EQ(assigned.data(), data);
+}
+
+}  // namespace
+}  // namespace millrace
