@@ -41,6 +41,7 @@ struct Unit {
 template <class T>
 struct Descending {
   T value{};
+  MR_FIELDS(Descending, value)  // Written as the value alone.
   friend bool operator==(const Descending&, const Descending&) = default;
 };
 template <class T>

@@ -16,6 +16,7 @@
 // A stage that follows a reduce is fused with it: its records are mapped where they are made and
 // never stored.
 
+#include <array>
 #include <map>
 #include <memory>
 #include <set>
@@ -58,6 +59,33 @@ auto Factory(Args... args) {
   };
 }
 
+/// What a chain goes on with behind a mistake: it takes every further step, so that one mistake is
+/// one error.
+struct Broken {
+  template <class M, class... Args>
+  Broken Map(const Args&...) { return {}; }
+  template <class C, class... Args>
+  Broken Combine(const Args&...) { return {}; }
+  template <class R, class... Args>
+  Broken Reduce(const Args&...) { return {}; }
+  template <std::size_t N>
+  Broken GroupBy() { return {}; }
+  template <class T>
+  Broken And(const T&) { return {}; }
+  template <class Format>
+  Broken Write(const std::string&) { return {}; }
+};
+
+/// The type of M's records; void where M is no mapper.
+template <class M>
+struct RecordOf {
+  using Type = void;
+};
+template <MapperClass M>
+struct RecordOf<M> {
+  using Type = typename MapOf<M>::Record;
+};
+
 }  // namespace api_internal
 
 /// What a Reduce made: records KeyValue<K, V>, to be written or mapped by a next stage.
@@ -70,7 +98,6 @@ class Reduced {
 
   /// Begins the next stage. M has `void Map(const KeyValue<K, V>&, Emitter<K2, V2>&[, Context&])`.
   template <class M, class... Args>
-    requires MapperClass<M>
   auto Map(Args... args);
 
  private:
@@ -91,7 +118,6 @@ class Grouped {
   /// R has `void Reduce(const Prefix&, Values<KeyValue<K, V>>&, Emitter<K2, V2>&[, Context&])`,
   /// where Prefix is the key's first part (N = 1) or the tuple of its first N.
   template <class R, class... Args>
-    requires ReducerClass<R>
   auto Reduce(Args... args);
 
  private:
@@ -114,7 +140,6 @@ class Mapped {
 
   /// R is an aggregator (Sum, Count, …) or has a Reduce member over Values<V>.
   template <class R, class... Args>
-    requires(ReducerClass<R> || AggregatorOf<AggregatorFor<R, V>, V>)
   auto Reduce(Args... args);
 
   /// Groups by the first N parts of the tuple K.
@@ -144,7 +169,6 @@ class Source {
  public:
   /// M has `void Map(const Record&, Emitter<K, V>&[, Context&])`.
   template <class M, class... Args>
-    requires MapperClass<M>
   auto Map(Args... args);
 
  private:
@@ -187,9 +211,11 @@ class Job {
   /// Rows of TSV files. `layout` names the columns; Row's fields are found among them by name.
   /// Fields in `unused` keep their default and are not looked at. The user can move a column with
   /// the parameter COLUMN=N.
-  template <HasFields Row>
-  Source<TsvParser<Row>, Row, TsvColumns> Read(const std::string& name, const TsvLayout& layout,
-                                   const std::set<std::string>& unused = {});
+  template <class Row>
+  auto Read(const std::string& name, const TsvLayout& layout, const std::set<std::string>& unused = {});
+  /// The same for files whose columns are Row's fields, in their order.
+  template <class Row>
+  auto Read(const std::string& name);
   /// Lines, as they are.
   Source<LineParser, Line> ReadLines(const std::string& name) {
     return {*this, AddInput({name, {}, "text"})};
@@ -252,56 +278,81 @@ T Job::Param(const std::string& name, T default_value, std::string help, std::ve
   return static_cast<T>(value);
 }
 
-template <HasFields Row>
-Source<TsvParser<Row>, Row, TsvColumns> Job::Read(const std::string& name, const TsvLayout& layout,
-                                      const std::set<std::string>& unused) {
-  std::vector<std::string> fields;
-  std::apply([&](const auto&... field) { (fields.emplace_back(field.name), ...); }, Row::MillraceFields());
-  const std::map<std::string, int> overrides = ColumnOverrides(name, fields, layout.names());
-  Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
-  if (!columns.ok()) {
-    status_.Update(columns.error().Annotate("input ", name));
-    columns = TsvColumns::For<Row>(layout);
+template <class Row>
+auto Job::Read(const std::string& name, const TsvLayout& layout, const std::set<std::string>& unused) {
+  static_assert(HasFields<Row>, "Read<Row>: Row names its columns by MR_FIELDS(Row, field, ...) inside the struct");
+  if constexpr (!HasFields<Row>) {
+    return api_internal::Broken();
+  } else {
+    std::vector<std::string> fields;
+    std::apply([&](const auto&... field) { (fields.emplace_back(field.name), ...); }, Row::MillraceFields());
+    const std::map<std::string, int> overrides = ColumnOverrides(name, fields, layout.names());
+    Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
+    if (!columns.ok()) {
+      status_.Update(columns.error().Annotate("input ", name));
+      columns = TsvColumns::For<Row>(layout);
+    }
+    InputSpec input{name, {}, "tsv"};
+    for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
+    return Source<TsvParser<Row>, Row, TsvColumns>(*this, AddInput(std::move(input)), *std::move(columns));
   }
-  InputSpec input{name, {}, "tsv"};
-  for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
-  return {*this, AddInput(std::move(input)), *std::move(columns)};
+}
+
+template <class Row>
+auto Job::Read(const std::string& name) {
+  static_assert(HasFields<Row>, "Read<Row>: Row names its columns by MR_FIELDS(Row, field, ...) inside the struct");
+  if constexpr (!HasFields<Row>) {
+    return api_internal::Broken();
+  } else {
+    const auto names = std::apply([](const auto&... field) { return std::array{field.name...}; }, Row::MillraceFields());
+    return Read<Row>(name, TsvLayout(std::span<const std::string_view>(names)));
+  }
 }
 
 template <class Parser, class Record, class... ParserArgs>
 template <class M, class... Args>
-  requires MapperClass<M>
 auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
-  using Signature = api_internal::MapOf<M>;
-  static_assert(std::is_same_v<typename Signature::Record, Record>,
-                "this Map takes another record type than the input has");
-  StageSource source;
-  source.input = input_;
-  source.map_name = api_internal::TypeName<M>();
-  source.make_map = [parser_args = parser_args_, args = std::tuple<Args...>(std::move(args)...)](Context& context, EmitSink& sink)
-      -> std::unique_ptr<MapOperator> {
-    return std::apply(
-        [&](const Args&... own) {
-          return std::make_unique<ShardMapOperator<Parser, M>>(parser_args, context, sink, own...);
-        },
-        args);
-  };
-  return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+  using MapRecord = typename api_internal::RecordOf<M>::Type;
+  static_assert(MapperClass<M>, "Map<M>: M has void Map(const Record&, Emitter<Key, Value>&[, Context&])");
+  static_assert(!MapperClass<M> || std::is_same_v<MapRecord, Record>,
+                "Map<M>: the Map of M takes another record type than the input has");
+  if constexpr (!std::is_same_v<MapRecord, Record>) {
+    return api_internal::Broken();
+  } else {
+    using Signature = api_internal::MapOf<M>;
+    StageSource source;
+    source.input = input_;
+    source.map_name = api_internal::TypeName<M>();
+    source.make_map = [parser_args = parser_args_, args = std::tuple<Args...>(std::move(args)...)](
+                          Context& context, EmitSink& sink) -> std::unique_ptr<MapOperator> {
+      return std::apply(
+          [&](const Args&... own) {
+            return std::make_unique<ShardMapOperator<Parser, M>>(parser_args, context, sink, own...);
+          },
+          args);
+    };
+    return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+  }
 }
 
 template <class K, class V>
 template <class M, class... Args>
-  requires MapperClass<M>
 auto Reduced<K, V>::Map(Args... args) {
-  using Signature = api_internal::MapOf<M>;
-  static_assert(std::is_same_v<typename Signature::Record, KeyValue<K, V>>,
-                "a Map behind a Reduce takes const KeyValue<Key, Value>& with the types the Reduce emits");
-  StageSource source;
-  source.stage = static_cast<int>(stage_);
-  source.map_name = api_internal::TypeName<M>();
-  source.make_record_map =
-      api_internal::Factory<EmittedMapOperator<K, V, M>, Context&, EmitSink&>(std::move(args)...);
-  return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+  using MapRecord = typename api_internal::RecordOf<M>::Type;
+  static_assert(MapperClass<M>, "Map<M>: M has void Map(const KeyValue<Key, Value>&, Emitter<Key2, Value2>&[, Context&])");
+  static_assert(!MapperClass<M> || std::is_same_v<MapRecord, KeyValue<K, V>>,
+                "Map<M>: behind a Reduce, Map takes const KeyValue<Key, Value>& with the types the Reduce emits");
+  if constexpr (!std::is_same_v<MapRecord, KeyValue<K, V>>) {
+    return api_internal::Broken();
+  } else {
+    using Signature = api_internal::MapOf<M>;
+    StageSource source;
+    source.stage = static_cast<int>(stage_);
+    source.map_name = api_internal::TypeName<M>();
+    source.make_record_map =
+        api_internal::Factory<EmittedMapOperator<K, V, M>, Context&, EmitSink&>(std::move(args)...);
+    return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+  }
 }
 
 template <class K, class V>
@@ -338,67 +389,92 @@ Mapped<K, V>& Mapped<K, V>::Combine(Args... args) {
     stage.make_combiner = api_internal::Factory<AggregateCombine<A>>();
   } else {
     static_assert(ReducerClass<C>,
-                  "a combiner is an aggregator or has void Reduce(const Key&, Values<Value>&, Emitter<Key, Value>&)");
-    using Signature = api_internal::ReduceOf<C>;
-    static_assert(!Signature::kTakesContext, "a combiner runs any number of times: it can't count or reject");
-    static_assert(std::is_same_v<typename Signature::Group, K> && std::is_same_v<typename Signature::Value, V> &&
-                      std::is_same_v<typename Signature::OutKey, K> && std::is_same_v<typename Signature::OutValue, V>,
-                  "a combiner takes and emits the key and value types that Map emits");
-    stage.make_combiner = api_internal::Factory<GroupCombine<K, V, C>>(std::move(args)...);
+                  "Combine<C>: C is an aggregator of Map's values or has void Reduce(const Key&, Values<Value>&, "
+                  "Emitter<Key, Value>&)");
+    if constexpr (ReducerClass<C>) {
+      using Signature = api_internal::ReduceOf<C>;
+      constexpr bool kFits =
+          std::is_same_v<typename Signature::Group, K> && std::is_same_v<typename Signature::Value, V> &&
+          std::is_same_v<typename Signature::OutKey, K> && std::is_same_v<typename Signature::OutValue, V>;
+      static_assert(!Signature::kTakesContext, "Combine<C>: a combiner runs any number of times: it can't count or reject");
+      static_assert(kFits, "Combine<C>: a combiner takes and emits the key and value types that Map emits");
+      if constexpr (kFits && !Signature::kTakesContext) {
+        stage.make_combiner = api_internal::Factory<GroupCombine<K, V, C>>(std::move(args)...);
+      }
+    }
   }
   return *this;
 }
 
 template <class K, class V>
 template <class R, class... Args>
-  requires(ReducerClass<R> || AggregatorOf<AggregatorFor<R, V>, V>)
 auto Mapped<K, V>::Reduce(Args... args) {
-  StageSpec& stage = job_->stage(stage_);
-  stage.reduce_name = api_internal::TypeName<R>();
+  constexpr bool kIsAggregator = AggregatorOf<AggregatorFor<R, V>, V>;
+  static_assert(ReducerClass<R> || kIsAggregator,
+                "Reduce<R>: R has void Reduce(const Key&, Values<Value>&, Emitter<Key2, Value2>&[, Context&]), or is an "
+                "aggregator of Map's values such as Sum");
   if constexpr (ReducerClass<R>) {
     using Signature = api_internal::ReduceOf<R>;
-    static_assert(std::is_same_v<typename Signature::Group, K>, "this Reduce takes another key type than Map emits");
-    static_assert(std::is_same_v<typename Signature::Value, V>, "this Reduce takes other Values than Map emits");
-    job_->CheckNoStates(stage);
-    stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](Context& context, EmitSink& sink)
-        -> std::unique_ptr<ReduceOperator> {
-      return std::apply(
-          [&](const Args&... own) {
-            return std::make_unique<GroupReduce<K, V, R>>(nullptr, context, sink, own...);
-          },
-          args);
-    };
-    return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
-  } else {
+    constexpr bool kFits = std::is_same_v<typename Signature::Group, K> && std::is_same_v<typename Signature::Value, V>;
+    static_assert(std::is_same_v<typename Signature::Group, K>, "Reduce<R>: the Reduce of R takes another key type than Map emits");
+    static_assert(std::is_same_v<typename Signature::Value, V>, "Reduce<R>: the Reduce of R takes other Values than Map emits");
+    if constexpr (!kFits) {
+      return api_internal::Broken();
+    } else {
+      StageSpec& stage = job_->stage(stage_);
+      stage.reduce_name = api_internal::TypeName<R>();
+      job_->CheckNoStates(stage);
+      stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
+                              Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
+        return std::apply(
+            [&](const Args&... own) { return std::make_unique<GroupReduce<K, V, R>>(nullptr, context, sink, own...); },
+            args);
+      };
+      return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
+    }
+  } else if constexpr (kIsAggregator) {
     using A = AggregatorFor<R, V>;
+    job_->stage(stage_).reduce_name = api_internal::TypeName<R>();
     Combine<R>();
-    stage.make_reduce = api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
+    job_->stage(stage_).make_reduce = api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
     return Reduced<K, AggregateResult<A>>(*job_, stage_);
+  } else {
+    return api_internal::Broken();
   }
 }
 
 template <class K, class V, std::size_t N>
 template <class R, class... Args>
-  requires ReducerClass<R>
 auto Grouped<K, V, N>::Reduce(Args... args) {
-  using Signature = api_internal::ReduceOf<R>;
-  static_assert(std::is_same_v<typename Signature::Group, typename KeyPrefixType<K, N>::Type>,
-                "this Reduce takes another key type than the key's first parts");
-  static_assert(std::is_same_v<typename Signature::Value, KeyValue<K, V>>,
-                "behind GroupBy, Reduce takes Values<KeyValue<Key, Value>>");
-  StageSpec& stage = job_->stage(stage_);
-  stage.reduce_name = api_internal::TypeName<R>();
-  stage.group_bytes = &KeyPrefixBytes<K, N>;
-  job_->CheckNoStates(stage);
-  stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](Context& context, EmitSink& sink)
-      -> std::unique_ptr<ReduceOperator> {
-    return std::apply(
-        [&](const Args&... own) {
-          return std::make_unique<GroupReduce<K, V, R>>(&KeyPrefixBytes<K, N>, context, sink, own...);
-        },
-        args);
-  };
-  return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
+  static_assert(ReducerClass<R>,
+                "Reduce<R>: behind GroupBy, R has void Reduce(const Prefix&, Values<KeyValue<Key, Value>>&, "
+                "Emitter<Key2, Value2>&[, Context&])");
+  if constexpr (!ReducerClass<R>) {
+    return api_internal::Broken();
+  } else {
+    using Signature = api_internal::ReduceOf<R>;
+    constexpr bool kGroupFits = std::is_same_v<typename Signature::Group, typename KeyPrefixType<K, N>::Type>;
+    constexpr bool kValueFits = std::is_same_v<typename Signature::Value, KeyValue<K, V>>;
+    static_assert(kGroupFits, "Reduce<R>: the Reduce of R takes another key type than the key's first parts");
+    static_assert(kValueFits, "Reduce<R>: behind GroupBy, Reduce takes Values<KeyValue<Key, Value>>");
+    if constexpr (!kGroupFits || !kValueFits) {
+      return api_internal::Broken();
+    } else {
+      StageSpec& stage = job_->stage(stage_);
+      stage.reduce_name = api_internal::TypeName<R>();
+      stage.group_bytes = &KeyPrefixBytes<K, N>;
+      job_->CheckNoStates(stage);
+      stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
+                              Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
+        return std::apply(
+            [&](const Args&... own) {
+              return std::make_unique<GroupReduce<K, V, R>>(&KeyPrefixBytes<K, N>, context, sink, own...);
+            },
+            args);
+      };
+      return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
+    }
+  }
 }
 
 }  // namespace millrace

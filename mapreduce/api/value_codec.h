@@ -36,9 +36,11 @@ std::size_t ValueBytesMax(const T& value) {
     return ValueBytesMax(value.value);
   } else if constexpr (HasFields<T>) {
     return ValueBytesMax(TieFields(value));
-  } else {
-    static_assert(HasCodec<T>, "this value type needs MR_FIELDS(...) or a specialization of millrace::Codec");
+  } else if constexpr (HasCodec<T>) {
     return ValueBytesMax(Codec<T>::ToFields(value));
+  } else {  // Said here alone: no value is written or read that was not measured.
+    static_assert(kDependentFalse<T>, "this value type needs MR_FIELDS(...) or a specialization of millrace::Codec");
+    return 0;
   }
 }
 
@@ -81,8 +83,10 @@ char* EncodeValue(char* to, const T& value) {
     };
     put(std::make_index_sequence<kFieldCount<T>>{});
     return to;
-  } else {
+  } else if constexpr (HasCodec<T>) {
     return EncodeValue<kLast>(to, Codec<T>::ToFields(value));
+  } else {
+    return to;
   }
 }
 
@@ -131,11 +135,12 @@ const char* DecodeValue(const char* from, const char* end, T* value) {
     };
     get(std::make_index_sequence<kFieldCount<T>>{});
     return from;
-  } else {
-    static_assert(HasCodec<T>, "this value type needs MR_FIELDS(...) or a specialization of millrace::Codec");
+  } else if constexpr (HasCodec<T>) {
     std::remove_cvref_t<decltype(Codec<T>::ToFields(*value))> fields;
     from = DecodeValue<kLast>(from, end, &fields);
     *value = Codec<T>::FromFields(fields);
+    return from;
+  } else {
     return from;
   }
 }

@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include "mapreduce/api/columns.h"
 #include "mapreduce/api/key_codec.h"
 #include "mapreduce/api/operators.h"
 #include "mapreduce/api/value_codec.h"
@@ -19,7 +20,7 @@ struct Tsv {
   static constexpr std::string_view kExtension = "tsv";
   template <class K, class V>
   static void AppendRow(RowBuffer& out, const K& key, const V& value) {
-    AppendTsvRow(out, key, value);
+    AppendTsvRow(out, AsColumns(key), AsColumns(value));
   }
 };
 

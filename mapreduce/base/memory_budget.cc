@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/base/memory_budget.h"
 
+#include <algorithm>
+
 namespace millrace {
 
 MemoryBudget::MemoryBudget(std::uint64_t total_bytes, int slot_count)
@@ -34,8 +36,17 @@ void MemoryBudget::Lease::Shrink(std::uint64_t bytes) {
   used_ -= bytes;
 }
 
+bool MemoryBudget::Lease::TryHandOver(std::uint64_t bytes) {
+  MR_CHECK(bytes <= used_);
+  if (!budget_->TryHandOver(used_, bytes)) return false;
+  used_ -= bytes;
+  return true;
+}
+
 bool MemoryBudget::TryGrow(std::uint64_t from, std::uint64_t bytes) {
   MutexLock lock(mutex_);
+  const std::uint64_t share = total_ / static_cast<std::uint64_t>(std::max(1, joined_count_));
+  if (from + bytes > std::max(guarantee_, share)) return false;
   const std::uint64_t others_free = free_guarantees_ - FreeGuarantee(from);
   // used_ + others_free <= total_, so neither side wraps. Within the guarantee it always fits:
   // the invariant counts the rest of ours as well.
@@ -49,6 +60,15 @@ void MemoryBudget::Shrink(std::uint64_t from, std::uint64_t bytes) {
   MutexLock lock(mutex_);
   used_ -= bytes;
   free_guarantees_ += FreeGuarantee(from - bytes) - FreeGuarantee(from);
+}
+
+// What stays used stays counted; only the slot's own guarantee must be free again.
+bool MemoryBudget::TryHandOver(std::uint64_t from, std::uint64_t bytes) {
+  MutexLock lock(mutex_);
+  const std::uint64_t free_again = FreeGuarantee(from - bytes) - FreeGuarantee(from);
+  if (free_again > total_ - used_ - free_guarantees_) return false;
+  free_guarantees_ += free_again;
+  return true;
 }
 
 void MemoryBudget::Leave(std::uint64_t used) {

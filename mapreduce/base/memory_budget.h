@@ -3,11 +3,12 @@
 #define MAPREDUCE_BASE_MEMORY_BUDGET_H_
 
 // The memory budget of the process, shared by its slots. A slot that runs alone may take nearly
-// all of it; yet each slot can always get its guarantee, a quarter of its even share, even when it
-// joins late: nobody may eat into what others have not used of theirs. So a task that respects
-// TryGrow neither waits nor fails because of its neighbours; it only spills earlier.
+// all of it, several no more than an even share each; yet each slot can always get its guarantee,
+// a quarter of its even share, even when it joins late: nobody may eat into what others have not
+// used of theirs. So a task that respects TryGrow neither waits nor fails because of its
+// neighbours; it only spills earlier.
 //
-//   100 MiB, 2 slots: guarantee 12.5 MiB. One slot alone can grow to 87.5 MiB.
+//   100 MiB, 2 slots: guarantee 12.5 MiB. One slot alone can grow to 87.5 MiB, two to 50 MiB.
 
 #include <cstdint>
 #include <utility>
@@ -34,11 +35,14 @@ class MemoryBudget {
     Lease& operator=(const Lease&) = delete;
     ~Lease();
 
-    /// True, and counted, if the slot may use `bytes` more: within its guarantee always; beyond it
-    /// if the others' guarantees stay free.
+    /// True, and counted, if the slot may use `bytes` more: within its guarantee always; up to an
+    /// even share of the slots that have joined if the others' guarantees stay free.
     bool TryGrow(std::uint64_t bytes);
     /// Requires: bytes <= used().
     void Shrink(std::uint64_t bytes);
+    /// True, and counted, if `bytes` of what the slot uses may stay as finished data that belongs
+    /// to no slot (see TryRetain). Requires: bytes <= used().
+    bool TryHandOver(std::uint64_t bytes);
     std::uint64_t used() const { return used_; }
 
    private:
@@ -74,6 +78,7 @@ class MemoryBudget {
   }
   bool TryGrow(std::uint64_t from, std::uint64_t bytes) MR_EXCLUDES(mutex_);
   void Shrink(std::uint64_t from, std::uint64_t bytes) MR_EXCLUDES(mutex_);
+  bool TryHandOver(std::uint64_t from, std::uint64_t bytes) MR_EXCLUDES(mutex_);
   void Leave(std::uint64_t used) MR_EXCLUDES(mutex_);
 
   const std::uint64_t total_;

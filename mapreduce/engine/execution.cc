@@ -49,7 +49,7 @@ Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector
     store.directory = options.scratch_directory;
     store.name = stage.name;
     store.block_bytes = block_bytes_;
-    store.retained_bytes_max = options.memory_bytes / 2;
+    store.retained_bytes_max = RetainedBytesMax(stage);
     store.sample_capacity = std::max(kSamplesMin, kSamplesPerPart * static_cast<std::size_t>(options.parts));
     stores_.push_back(std::make_unique<RunStore>(files, budget_, std::move(store)));
   }
@@ -57,6 +57,22 @@ Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector
     auto& digests = digests_.emplace_back();
     for (const Shard& shard : input.shards) digests.push_back(std::make_unique<ShardDigest>(shard.file.bytes));
   }
+}
+
+// Runs that are combined shrink, so most of the budget may hold them. Else the shuffle is as large
+// as the input: if that won't fit, to keep a part of it would only make the slots' runs smaller.
+std::uint64_t Execution::RetainedBytesMax(const StageSpec& stage) const {
+  if (stage.make_combiner == nullptr) {
+    std::uint64_t expected = 0;
+    for (const StageSource& source : stage.sources) {
+      if (source.input < 0) continue;
+      for (const Shard& shard : inputs_[static_cast<std::size_t>(source.input)].shards) {
+        expected += shard.file.bytes * (shard.compression == Compression::kNone ? 1 : 4);
+      }
+    }
+    if (expected > options_.memory_bytes / 2) return 0;
+  }
+  return options_.memory_bytes / 4 * 3;
 }
 
 std::size_t Execution::record_bytes_max() const { return std::max(kRecordBytesMin, options_.memory_bytes / 16); }

@@ -72,6 +72,7 @@ class Execution {
   void ReportProgress();
   std::vector<Split> SplitsOf(int input) const;
   std::size_t FanInMax() const;
+  std::uint64_t RetainedBytesMax(const StageSpec& stage) const;
   std::string OutputDirectory(int output) const;
   Status MakeOutputDirectories();
   void CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts);

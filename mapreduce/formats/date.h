@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "mapreduce/base/bytes.h"
+#include "mapreduce/base/fields.h"
 
 namespace millrace {
 
@@ -47,6 +48,7 @@ struct Date {
   }
 
   friend auto operator<=>(const Date&, const Date&) = default;
+  MR_FIELDS(Date, text)  // So that it can be a key.
 
  private:
   int Digits(std::size_t at) const { return (text[at] - '0') * 10 + (text[at + 1] - '0'); }

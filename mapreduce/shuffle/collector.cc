@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mapreduce/shuffle/record_sinks.h"
+#include "mapreduce/shuffle/retaining_sink.h"
 
 namespace millrace {
 namespace {
@@ -28,8 +29,10 @@ std::string_view SampleKey(const CollectorOptions& options, const char* key, std
 
 }  // namespace
 
-SortCollector::SortCollector(const CollectorOptions& options)
-    : options_(options), buffer_(*options.lease, options.reserve_bytes), sample_(options.store->sample_capacity()) {}
+SortCollector::SortCollector(const CollectorOptions& options, bool combines_kept)
+    : options_(options),
+      combines_kept_(combines_kept),
+      buffer_(*options.lease, options.reserve_bytes), sample_(options.store->sample_capacity()) {}
 
 Status SortCollector::Consume(EmitBatch& batch) {
   const Phase previous = options_.timer->Switch(Phase::kSort);
@@ -54,39 +57,26 @@ Status SortCollector::Seal(bool memory_is_short) {
   if (buffer_.empty()) return Status::Ok();
   const Phase previous = options_.timer->Switch(Phase::kSort);
   buffer_.Sort();
-  const std::uint64_t bytes = buffer_.run_bytes();
-  const bool to_memory = !memory_is_short && options_.store->TryRetain(bytes);
+  const bool combines = options_.combiner != nullptr;
+  const bool may_keep = !memory_is_short && !(combines && combines_kept_);
   Status status;
-  if (options_.combiner != nullptr) {
-    status = SealCombined(to_memory);
-    if (to_memory && !status.ok()) options_.store->CancelRetain(bytes);
-  } else if (to_memory) {
-    options_.store->AddMemory(NextOrder(), buffer_.TakeRun(), bytes);
-  } else {
-    status = WriteRun(*buffer_.Read());
+  if (!may_keep || !buffer_.TryKeep(*options_.store, NextOrder())) {
+    status = combines ? SealCombined() : WriteRun(*buffer_.Read());
   }
   buffer_.Clear();
   options_.timer->Switch(previous);
   return status;
 }
 
-Status SortCollector::SealCombined(bool to_memory) {
+Status SortCollector::SealCombined() {
   options_.timer->Switch(Phase::kCombine);
-  const std::uint64_t retained = buffer_.run_bytes();
   std::vector<std::unique_ptr<RunCursor>> cursors;
   cursors.push_back(buffer_.Read());
   Merger merger(std::move(cursors));
   MR_RETURN_IF_ERROR(merger.Start());
-  if (!to_memory) {
-    const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
-    RunFileSink sink(*writer);
-    MR_RETURN_IF_ERROR(options_.combiner->Run(merger, sink));
-    return options_.store->AddFile(NextOrder(), *writer);
-  }
-  MemoryRunSink sink;
+  RetainingSink sink(*options_.store);
   MR_RETURN_IF_ERROR(options_.combiner->Run(merger, sink));
-  options_.store->AddMemory(NextOrder(), sink.TakeRun(), retained);
-  return Status::Ok();
+  return sink.Close(NextOrder());
 }
 
 Status SortCollector::WriteRun(RunCursor& cursor) {
@@ -111,7 +101,7 @@ Status SortCollector::SpillBatch(const EmitBatch& batch) {
   };
   EntrySorter sorter(scratch.data(), key_at);
   sorter.Sort(entries.data(), entries.size());
-  const auto run = MemoryRun::OfRecords(entries.data(), entries.size(), {}, nullptr, 0);
+  const auto run = MemoryRun::OfRecords(entries.data(), entries.size(), {}, 0);
   return WriteRun(*run->Read({}));
 }
 
@@ -124,7 +114,7 @@ Status SortCollector::Close() {
 TableCollector::TableCollector(const CollectorOptions& options, std::size_t state_bytes)
     : options_(options),
       table_(state_bytes, *options.lease, options.reserve_bytes),
-      rest_(options),
+      rest_(options, /*combines_kept=*/false),  // It comes in because hardly any keys are equal.
       rest_batch_(rest_),
       sample_(options.store->sample_capacity()) {}
 
@@ -151,6 +141,7 @@ Status TableCollector::Consume(EmitBatch& batch) {
       WatchHits(count, chunk.is_new);
     }
   }
+  if (status.ok() && !combines_ && !table_.empty()) status = StoreTable(/*memory_is_short=*/false);
   if (status.ok() && from < batch.count()) status = Forward(batch, from);
   if (status.ok() && options_.spill_every_batch && !table_.empty()) status = StoreTable(/*memory_is_short=*/true);
   options_.timer->Switch(previous);

@@ -50,7 +50,8 @@ class Collector : public EmitSink {
 /// See above.
 class SortCollector final : public Collector {
  public:
-  explicit SortCollector(const CollectorOptions& options);
+  /// `combines_kept`: runs that stay in memory are combined, too; else only what is written out.
+  explicit SortCollector(const CollectorOptions& options, bool combines_kept = true);
 
   Status Consume(EmitBatch& batch) override;
   void BeginTask(std::uint64_t task) override { order_ = {task, 0}; }
@@ -59,13 +60,13 @@ class SortCollector final : public Collector {
 
  private:
   Status Seal(bool memory_is_short);
-  Status SealCombined(bool to_memory);
+  Status SealCombined();
   Status WriteRun(RunCursor& cursor);
   Status SpillBatch(const EmitBatch& batch);
-  void Sample(RunCursor& cursor);
   RunOrder NextOrder() { return {order_.task, order_.sequence++}; }
 
   const CollectorOptions options_;
+  const bool combines_kept_;
   SortBuffer buffer_;
   RunOrder order_;
   KeySampler sample_;

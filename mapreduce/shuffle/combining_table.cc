@@ -18,10 +18,15 @@ namespace {
 constexpr int kCapacityBitsMin = 10;
 constexpr std::uint64_t kArenaChargeStep = std::uint64_t{256} << 10;
 
+// A table grows when 5/8 are taken; where the budget has no room for a larger one, it fills up to
+// 13/16 before it is sealed.
+std::size_t LimitOf(int capacity_bits) { return (std::size_t{1} << capacity_bits) / 8 * 5; }
+std::size_t LastLimitOf(int capacity_bits) { return (std::size_t{1} << capacity_bits) / 16 * 13; }
+
 /// Sealing needs, beside the cells, an entry per key and first the sort's scratch, then a packed
-/// cell. A table is full at 5/8.
+/// cell.
 std::uint64_t SealBytesPerCell(std::size_t cell_bytes) {
-  return (sizeof(SortEntry) + std::max(sizeof(SortEntry), cell_bytes)) * 5 / 8;
+  return (sizeof(SortEntry) + std::max(sizeof(SortEntry), cell_bytes)) * 13 / 16;
 }
 
 /// Key bytes and length as 2 or 4 words in memory order.
@@ -94,8 +99,6 @@ inline bool SameCell(const char* slot, const Cell<kKeyBytes>& cell) {
 }
 
 inline bool IsEmpty(const char* slot, std::size_t key_bytes) { return slot[key_bytes - 1] == 0; }
-
-std::size_t LimitOf(int capacity_bits) { return (std::size_t{1} << capacity_bits) / 8 * 5; }
 
 /// Sorting looks at whole cells: their bytes order as the keys do.
 template <std::size_t kKeyBytes>
@@ -242,6 +245,12 @@ void CombiningTable::ResolveLong(const EmitBatch& batch, std::size_t from, const
   }
 }
 
+bool CombiningTable::StretchLimit(Tier& tier, std::size_t more) {
+  if (tier.capacity_bits == 0) return false;
+  tier.limit = LastLimitOf(tier.capacity_bits);
+  return tier.count + more <= tier.limit;
+}
+
 template <std::size_t kKeyBytes>
 Result<bool> CombiningTable::EnsureRoom(Tier& tier, std::size_t more) {
   if (tier.count + more <= tier.limit) return true;
@@ -249,7 +258,7 @@ Result<bool> CombiningTable::EnsureRoom(Tier& tier, std::size_t more) {
   while (LimitOf(bits) < tier.count + more) ++bits;
   // Old and new stand side by side while cells move; sealing memory is charged once.
   const std::uint64_t charge = ChargeOf(tier, bits);
-  if (!lease_.TryGrow(charge)) return false;
+  if (!lease_.TryGrow(charge)) return StretchLimit(tier, more);
   auto larger = VirtualBuffer::Reserve((tier.cell_bytes << bits) + 64, /*huge_pages=*/true);
   if (!larger.ok()) {
     lease_.Shrink(charge);
@@ -288,7 +297,7 @@ Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_
   int bits = std::max(kCapacityBitsMin, long_.capacity_bits + 1);
   while (LimitOf(bits) < long_.count + more) ++bits;
   const std::uint64_t charge = ChargeOf(long_, bits);
-  if (!lease_.TryGrow(charge)) return false;
+  if (!lease_.TryGrow(charge)) return StretchLimit(long_, more);
   auto larger = VirtualBuffer::Reserve((sizeof(LongSlot) << bits) + 64, /*huge_pages=*/true);
   if (!larger.ok()) {
     lease_.Shrink(charge);
@@ -385,7 +394,7 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
   lease_.Shrink(arena_charged_);
   arena_charged_ = 0;
   Forget(long_);
-  return MemoryRun::OfRecords(sorted, count, std::move(memory), nullptr, charged);
+  return MemoryRun::OfRecords(sorted, count, std::move(memory), charged);
 }
 
 }  // namespace millrace

@@ -83,6 +83,7 @@ class CombiningTable {
                    Chunk* chunk);
   template <std::size_t kKeyBytes>
   Result<bool> EnsureRoom(Tier& tier, std::size_t more);
+  static bool StretchLimit(Tier& tier, std::size_t more);
   Result<bool> EnsureLongRoom(std::size_t more, std::size_t arena_bytes);
   template <std::size_t kKeyBytes>
   Result<std::shared_ptr<const MemoryRun>> TakeCells(Tier& tier);

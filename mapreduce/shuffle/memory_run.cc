@@ -12,12 +12,23 @@ namespace millrace {
 
 std::shared_ptr<const MemoryRun> MemoryRun::OfRecords(const SortEntry* entries, std::size_t count,
                                                       std::vector<VirtualBuffer> memory,
-                                                      std::unique_ptr<char[]> block, std::uint64_t charged_bytes) {
+                                                      std::uint64_t charged_bytes) {
   std::shared_ptr<MemoryRun> run(new MemoryRun);
   run->entries_ = entries;
   run->count_ = count;
   run->memory_ = std::move(memory);
-  run->block_ = std::move(block);
+  run->charged_bytes_ = charged_bytes;
+  return run;
+}
+
+std::shared_ptr<const MemoryRun> MemoryRun::OfBlocks(std::vector<SortEntry> entries,
+                                                     std::vector<std::unique_ptr<char[]>> blocks,
+                                                     std::uint64_t charged_bytes) {
+  std::shared_ptr<MemoryRun> run(new MemoryRun);
+  run->owned_entries_ = std::move(entries);
+  run->entries_ = run->owned_entries_.data();
+  run->count_ = run->owned_entries_.size();
+  run->blocks_ = std::move(blocks);
   run->charged_bytes_ = charged_bytes;
   return run;
 }

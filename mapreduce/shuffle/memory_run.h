@@ -27,7 +27,11 @@ class MemoryRun {
   /// `charged_bytes`: what it holds of the memory budget.
   static std::shared_ptr<const MemoryRun> OfRecords(const SortEntry* entries, std::size_t count,
                                                     std::vector<VirtualBuffer> memory,
-                                                    std::unique_ptr<char[]> block, std::uint64_t charged_bytes);
+                                                    std::uint64_t charged_bytes);
+  /// The same with entries and records in blocks of the heap.
+  static std::shared_ptr<const MemoryRun> OfBlocks(std::vector<SortEntry> entries,
+                                                   std::vector<std::unique_ptr<char[]>> blocks,
+                                                   std::uint64_t charged_bytes);
   /// `cells`: count cells of cell_key_bytes (16 or 32) + state_bytes, in key order.
   static std::shared_ptr<const MemoryRun> OfCells(const char* cells, std::size_t count, std::size_t cell_key_bytes,
                                                   std::size_t state_bytes, std::vector<VirtualBuffer> memory,
@@ -54,7 +58,8 @@ class MemoryRun {
   std::size_t state_bytes_ = 0;
   std::size_t count_ = 0;
   std::vector<VirtualBuffer> memory_;
-  std::unique_ptr<char[]> block_;
+  std::vector<SortEntry> owned_entries_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
   std::uint64_t charged_bytes_ = 0;
 };
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/shuffle/record_sinks.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "mapreduce/shuffle/record.h"
 
 namespace millrace {
+namespace {
+constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+}  // namespace
 
 Status RunFileSink::Consume(EmitBatch& batch) {
   for (std::size_t i = 0; i < batch.count(); ++i) {
@@ -18,28 +22,29 @@ Status RunFileSink::Consume(EmitBatch& batch) {
 }
 
 Status MemoryRunSink::Consume(EmitBatch& batch) {
-  const std::size_t begin = bytes_.size();
-  bytes_.insert(bytes_.end(), batch.begin(), batch.begin() + batch.bytes());
-  for (std::size_t i = 0; i < batch.count(); ++i) offsets_.push_back(begin + batch.offset(i));
+  if (batch.bytes() > block_left_) {
+    const std::size_t block_bytes = std::max(kBlockBytes, batch.bytes());
+    blocks_.emplace_back(new char[block_bytes]);
+    to_ = blocks_.back().get();
+    block_left_ = block_bytes;
+    block_bytes_ += block_bytes;
+  }
+  std::memcpy(to_, batch.begin(), batch.bytes());
+  for (std::size_t i = 0; i < batch.count(); ++i) {
+    const char* const record = to_ + batch.offset(i);
+    entries_.push_back({KeyPrefix(EmitBatch::Key(record), EmitBatch::KeyBytes(record)),
+                        reinterpret_cast<std::uint64_t>(record)});
+  }
+  to_ += batch.bytes();
+  block_left_ -= batch.bytes();
   return Status::Ok();
 }
 
 std::shared_ptr<const MemoryRun> MemoryRunSink::TakeRun() {
-  const std::size_t count = offsets_.size();
-  const std::size_t entries_bytes = count * sizeof(SortEntry);
-  std::unique_ptr<char[]> block(new char[entries_bytes + bytes_.size()]);
-  auto* const entries = reinterpret_cast<SortEntry*>(block.get());
-  char* const records = block.get() + entries_bytes;
-  if (!bytes_.empty()) std::memcpy(records, bytes_.data(), bytes_.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const char* const record = records + offsets_[i];
-    entries[i] = {KeyPrefix(EmitBatch::Key(record), EmitBatch::KeyBytes(record)),
-                  reinterpret_cast<std::uint64_t>(record)};
-  }
   const std::uint64_t charged = bytes();
-  bytes_ = {};
-  offsets_ = {};
-  return MemoryRun::OfRecords(entries, count, {}, std::move(block), charged);
+  block_left_ = 0;
+  block_bytes_ = 0;
+  return MemoryRun::OfBlocks(std::exchange(entries_, {}), std::exchange(blocks_, {}), charged);
 }
 
 Status CopyRun(RunCursor& cursor, RunWriter& writer) {

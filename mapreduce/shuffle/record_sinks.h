@@ -30,13 +30,18 @@ class RunFileSink final : public EmitSink {
 class MemoryRunSink final : public EmitSink {
  public:
   Status Consume(EmitBatch& batch) override;
-  std::uint64_t bytes() const { return bytes_.size() + offsets_.size() * sizeof(SortEntry); }
+  /// What the run will charge.
+  std::uint64_t bytes() const { return block_bytes_ + entries_.size() * sizeof(SortEntry); }
+  bool empty() const { return entries_.empty(); }
   /// Empties the sink.
   std::shared_ptr<const MemoryRun> TakeRun();
 
  private:
-  std::vector<char> bytes_;
-  std::vector<std::size_t> offsets_;
+  std::vector<SortEntry> entries_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* to_ = nullptr;
+  std::size_t block_left_ = 0;
+  std::uint64_t block_bytes_ = 0;
 };
 
 /// Copies all that `cursor` has left. Errors: the cursor's; the writer's stay with it until Close.

@@ -14,9 +14,10 @@ RunStore::RunStore(FileSystem& files, MemoryBudget& budget, RunStoreOptions opti
 
 RunStore::~RunStore() { budget_.Unretain(retained_bytes_); }
 
-bool RunStore::TryRetain(std::uint64_t bytes) {
+bool RunStore::TryRetain(std::uint64_t bytes, MemoryBudget::Lease* from) {
   MutexLock lock(mutex_);
-  if (retained_bytes_ + bytes > options_.retained_bytes_max || !budget_.TryRetain(bytes)) return false;
+  if (retained_bytes_ + bytes > options_.retained_bytes_max) return false;
+  if (from != nullptr ? !from->TryHandOver(bytes) : !budget_.TryRetain(bytes)) return false;
   retained_bytes_ += bytes;
   return true;
 }

@@ -51,8 +51,8 @@ class RunStore {
   ~RunStore();
 
   /// Asks for room to keep a run of `bytes` in memory. If true, AddMemory follows with a run that
-  /// charges no more, or CancelRetain.
-  bool TryRetain(std::uint64_t bytes);
+  /// charges no more, or CancelRetain. With `from`, the bytes are that lease's so far.
+  bool TryRetain(std::uint64_t bytes, MemoryBudget::Lease* from = nullptr);
   void CancelRetain(std::uint64_t bytes);
   void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run, std::uint64_t retained_bytes);
 

@@ -82,7 +82,7 @@ class OwningCursor final : public RunCursor {
 
 std::unique_ptr<RunCursor> SortBuffer::Read() const {
   return std::make_unique<OwningCursor>(
-      MemoryRun::OfRecords(reinterpret_cast<const SortEntry*>(entries_.data()), count_, {}, nullptr, 0));
+      MemoryRun::OfRecords(reinterpret_cast<const SortEntry*>(entries_.data()), count_, {}, 0));
 }
 
 void SortBuffer::Clear() {
@@ -90,38 +90,43 @@ void SortBuffer::Clear() {
   count_ = 0;
 }
 
-std::shared_ptr<const MemoryRun> SortBuffer::TakeRun() {
-  const std::uint64_t kept = run_bytes();
-  std::shared_ptr<const MemoryRun> run;
-  if (small()) {
-    const std::size_t entries_bytes = count_ * sizeof(SortEntry);
-    std::unique_ptr<char[]> block(new char[entries_bytes + arena_used_]);
-    auto* const entries = reinterpret_cast<SortEntry*>(block.get());
-    const auto* const from = reinterpret_cast<const SortEntry*>(entries_.data());
-    char* to = block.get() + entries_bytes;
-    for (std::size_t i = 0; i < count_; ++i) {  // Packed in key order: merging reads it forward.
-      const char* const record = reinterpret_cast<const char*>(from[i].ref);
-      const std::size_t bytes =
-          EmitBatch::kHeaderBytes + EmitBatch::KeyBytes(record) + EmitBatch::ValueBytes(record);
-      std::memcpy(to, record, bytes);
-      entries[i] = {from[i].prefix, reinterpret_cast<std::uint64_t>(to)};
-      to += bytes;
-    }
-    run = MemoryRun::OfRecords(entries, count_, {}, std::move(block), kept);
-  } else {
-    const auto* const entries = reinterpret_cast<const SortEntry*>(entries_.data());
-    arena_.Release(arena_used_, arena_.size());  // What an earlier, larger filling touched.
-    entries_.Release(count_ * sizeof(SortEntry), entries_.size());
-    std::vector<VirtualBuffer> memory;
-    memory.push_back(std::move(arena_));
-    memory.push_back(std::move(entries_));
-    run = MemoryRun::OfRecords(entries, count_, std::move(memory), nullptr, kept);
-    scratch_ = VirtualBuffer();
-    lease_.Shrink(charged_);
-    charged_ = 0;
-  }
+bool SortBuffer::TryKeep(RunStore& store, RunOrder order) {
+  const std::uint64_t bytes = arena_used_ + count_ * sizeof(SortEntry);
+  const bool is_copied = arena_used_ <= kSmallRunBytes;
+  if (!store.TryRetain(bytes, is_copied ? nullptr : &lease_)) return false;
+  store.AddMemory(order, is_copied ? CopyToRun(bytes) : MoveToRun(bytes), bytes);
   Clear();
-  return run;
+  return true;
+}
+
+std::shared_ptr<const MemoryRun> SortBuffer::CopyToRun(std::uint64_t bytes) const {
+  std::vector<std::unique_ptr<char[]>> blocks;
+  blocks.emplace_back(new char[arena_used_]);
+  const auto* const from = reinterpret_cast<const SortEntry*>(entries_.data());
+  std::vector<SortEntry> entries(count_);
+  char* to = blocks.back().get();
+  for (std::size_t i = 0; i < count_; ++i) {  // Packed in key order: merging reads it forward.
+    const char* const record = reinterpret_cast<const char*>(from[i].ref);
+    const std::size_t record_bytes =
+        EmitBatch::kHeaderBytes + EmitBatch::KeyBytes(record) + EmitBatch::ValueBytes(record);
+    std::memcpy(to, record, record_bytes);
+    entries[i] = {from[i].prefix, reinterpret_cast<std::uint64_t>(to)};
+    to += record_bytes;
+  }
+  return MemoryRun::OfBlocks(std::move(entries), std::move(blocks), bytes);
+}
+
+std::shared_ptr<const MemoryRun> SortBuffer::MoveToRun(std::uint64_t bytes) {
+  arena_.Release(arena_used_, arena_.size());  // What an earlier, larger filling touched.
+  entries_.Release(count_ * sizeof(SortEntry), entries_.size());
+  const auto* const entries = reinterpret_cast<const SortEntry*>(entries_.data());
+  std::vector<VirtualBuffer> memory;
+  memory.push_back(std::move(arena_));
+  memory.push_back(std::move(entries_));
+  scratch_ = VirtualBuffer();
+  lease_.Shrink(charged_ - bytes);  // The rest was handed over.
+  charged_ = 0;
+  return MemoryRun::OfRecords(entries, count_, std::move(memory), bytes);
 }
 
 }  // namespace millrace

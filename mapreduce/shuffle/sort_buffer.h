@@ -18,6 +18,7 @@
 #include "mapreduce/base/virtual_buffer.h"
 #include "mapreduce/shuffle/emit_batch.h"
 #include "mapreduce/shuffle/memory_run.h"
+#include "mapreduce/shuffle/run_store.h"
 
 namespace millrace {
 
@@ -45,16 +46,16 @@ class SortBuffer {
   /// Empties the buffer; its pages stay for what comes next.
   void Clear();
 
-  /// Bytes that TakeRun() would keep.
-  std::uint64_t run_bytes() const { return arena_used_ + count_ * sizeof(SortEntry); }
-  /// The sorted records as a run of their own; the buffer is empty afterwards. A small run is
-  /// copied, a large one takes the buffer's memory along.
-  std::shared_ptr<const MemoryRun> TakeRun();
+  /// Gives the sorted records to `store` as a run in memory, if it has room for them; then the
+  /// buffer is empty. A small run is copied, a large one takes the buffer's memory along.
+  /// Requires: Sort() was called last.
+  bool TryKeep(RunStore& store, RunOrder order);
 
  private:
   static constexpr std::uint64_t kEntryBytes = 2 * sizeof(SortEntry);  // The entry and its scratch.
   static constexpr std::uint64_t kSmallRunBytes = 1 << 20;
-  bool small() const { return arena_used_ <= kSmallRunBytes; }
+  std::shared_ptr<const MemoryRun> CopyToRun(std::uint64_t bytes) const;
+  std::shared_ptr<const MemoryRun> MoveToRun(std::uint64_t bytes);
   Status Reserve();
 
   MemoryBudget::Lease& lease_;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/completion.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(CompletionTest, EveryShellKnowsEveryCommandAndFlag) {
+  for (const std::string shell : {"bash", "zsh", "fish"}) {
+    const Result<std::string> script = CompletionScript(shell);
+    ASSERT_TRUE(script.ok());
+    for (const CommandSpec& command : Commands()) {
+      EXPECT_THAT(*script, HasSubstr(command.name)) << shell;
+      for (const FlagSpec& flag : command.flags) {
+        const std::string name = shell == "fish" ? "-l " + flag.name.substr(2) : flag.name;
+        EXPECT_THAT(*script, HasSubstr(name)) << shell;
+      }
+    }
+  }
+}
+
+TEST(CompletionTest, RefusesOtherShells) {
+  EXPECT_EQ(CompletionScript("csh").error().code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(CompletionScript("fsh").error().message(), HasSubstr("did you mean fish?"));
+  EXPECT_EQ(CompletionScript("").error().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(HelpTest, NamesEveryCommandAndEveryFlag) {
+  const std::string help = HelpText();
+  for (const CommandSpec& command : Commands()) {
+    EXPECT_THAT(help, HasSubstr("\n  " + command.name + " "));
+    const std::string more = HelpText(command);
+    for (const FlagSpec& flag : command.flags) EXPECT_THAT(more, HasSubstr(flag.name));
+  }
+  EXPECT_THAT(help, HasSubstr("Exit codes"));
+  EXPECT_THAT(help, HasSubstr("Sizes"));
+}
+
+}  // namespace
+}  // namespace millrace
