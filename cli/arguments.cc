@@ -23,9 +23,9 @@ std::vector<std::string> OneValuePerFlag(const CommandSpec& command,
   for (const std::string& text : arguments) {
     const bool is_flag = text.size() > 1 && text[0] == '-';
     if (is_flag) {
-      const auto found = std::find_if(
-          command.flags.begin(), command.flags.end(),
-          [&text](const FlagSpec& flag) { return flag.repeats && flag.name == text; });
+      const auto found =
+          std::find_if(command.flags.begin(), command.flags.end(),
+                       [&text](const FlagSpec& flag) { return flag.repeats && flag.name == text; });
       repeated = found == command.flags.end() ? nullptr : &*found;
       has_value = false;
     } else if (repeated != nullptr) {
@@ -39,14 +39,33 @@ std::vector<std::string> OneValuePerFlag(const CommandSpec& command,
   return expanded;
 }
 
+bool IsFlag(const CommandSpec& command, const std::string& text) {
+  const std::string name = text.substr(0, text.find('='));
+  return std::any_of(command.flags.begin(), command.flags.end(), [&name](const FlagSpec& flag) {
+    return name == flag.name || (!flag.short_name.empty() && name == flag.short_name);
+  });
+}
+
 std::string SeeHelp(const CommandSpec& command) {
   return "; see `millrace " + command.name + " --help`";
 }
 
+// A flag that is followed by another flag where its value should be: the parser would take that.
+Status CheckValues(const CommandSpec& command, const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    const auto takes_value = [&text = arguments[i]](const FlagSpec& flag) {
+      return !flag.value.empty() && (text == flag.name || text == flag.short_name);
+    };
+    if (std::none_of(command.flags.begin(), command.flags.end(), takes_value)) continue;
+    if (i + 1 < arguments.size() && !IsFlag(command, arguments[i + 1])) continue;
+    return Status::InvalidArgument(arguments[i], " lacks its value", SeeHelp(command));
+  }
+  return {};
+}
+
 Status UnknownFlag(const CommandSpec& command, const std::string& text) {
   if (text.size() < 2 || text[0] != '-') {
-    return Status::InvalidArgument("unexpected argument '", Printable(text), "'",
-                                   SeeHelp(command));
+    return Status::InvalidArgument("unexpected argument '", Printable(text), "'", SeeHelp(command));
   }
   std::vector<std::string> names = {"--help"};
   for (const FlagSpec& flag : command.flags) names.push_back(flag.name);
@@ -69,6 +88,7 @@ std::vector<std::string> Arguments::All(const std::string& flag) const {
 
 Result<Arguments> ParseArguments(const CommandSpec& command,
                                  const std::vector<std::string>& arguments) {
+  MR_RETURN_IF_ERROR(CheckValues(command, arguments));
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
@@ -89,10 +109,6 @@ Result<Arguments> ParseArguments(const CommandSpec& command,
   std::reverse(reversed.begin(), reversed.end());
   try {
     app.parse(reversed);
-  } catch (const CLI::ArgumentMismatch& error) {
-    const std::string what = error.what();  // "--output: 1 required TEXT missing"
-    return Status::InvalidArgument(what.substr(0, what.find(':')), " lacks its value",
-                                   SeeHelp(command));
   } catch (const CLI::ParseError& error) {
     return Status::InvalidArgument(Printable(error.what()), SeeHelp(command));
   }
@@ -117,8 +133,7 @@ Result<Arguments> ParseArguments(const CommandSpec& command,
   return parsed;
 }
 
-Result<std::optional<std::uint64_t>> SizeFlag(const Arguments& arguments,
-                                              const std::string& flag) {
+Result<std::optional<std::uint64_t>> SizeFlag(const Arguments& arguments, const std::string& flag) {
   if (!arguments.Has(flag)) return std::optional<std::uint64_t>();
   const std::string text = arguments.Get(flag);
   const Result<std::uint64_t> bytes = ParseSize(text);
@@ -173,8 +188,10 @@ Result<RejectLimit> RejectLimitFlag(const Arguments& arguments, const std::strin
     const auto [stop, error] = std::from_chars(text.data(), end, limit.count);
     if (error == std::errc() && stop == end) return limit;
   }
-  return Status::InvalidArgument(flag, " must be a number of records or a percentage from 0% to "
-                                 "100%, not '", Printable(text), "'");
+  return Status::InvalidArgument(flag,
+                                 " must be a number of records or a percentage from 0% to "
+                                 "100%, not '",
+                                 Printable(text), "'");
 }
 
 }  // namespace millrace

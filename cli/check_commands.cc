@@ -53,10 +53,10 @@ int VerifyCommand(const Arguments& arguments) {
   for (const std::string& problem : report->problems) PrintMessage(output + ": " + problem);
   if (!report->problems.empty()) return kExitBadData;
   if (is_quiet) return kExitOk;
-  return FinishStdout(WriteStdout(
-      "verified " + Printable(output) + ": " + FormatCount(report->files_checked) +
-      " files and " + FormatCount(report->inputs_checked) + " input files, " +
-      FormatBytes(report->bytes_checked) + "\n"));
+  return FinishStdout(WriteStdout("verified " + Printable(output) + ": " +
+                                  FormatCount(report->files_checked) + " files and " +
+                                  FormatCount(report->inputs_checked) + " input files, " +
+                                  FormatBytes(report->bytes_checked) + "\n"));
 }
 
 int RerunCommand(const Arguments& arguments) {

@@ -23,7 +23,8 @@
 namespace millrace {
 namespace {
 
-// A reader of stdout that goes away (`millrace cat out | head`) is an error of write(), not the end.
+// A reader of stdout that goes away (`millrace cat out | head`) is an error of write(), not the
+// end.
 class IgnoreBrokenPipe {
  public:
   IgnoreBrokenPipe() {

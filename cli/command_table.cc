@@ -16,16 +16,18 @@ const FlagSpec kName = {"--name", "NAME", "which output, where the job has sever
 
 std::vector<CommandSpec> MakeCommands() {
   return {
-      {"run", "JOB", "run a job over input files",
+      {"run",
+       "JOB",
+       "run a job over input files",
        "  millrace run wordcount --input book.txt --output words\n"
        "  millrace run toplist --input 'logs/plays/{date}/*.tsv.zst' --date 2026-11-21 \\\n"
        "      --param k=10 --output out/2026-11-21\n"
-       "  millrace run revenue --input transactions=tx/ --input users=users.tsv \\\n"
-       "      --input products=products.tsv --output revenue --compress zstd\n"
+       "  millrace run sort --input 'logs/**/*.gz' --output sorted --parts 8 --compress zstd\n"
        "\n"
        "A PATTERN is a file, a directory (all files below it) or a quoted glob (*, ?, [a-z], **).\n"
        "NAME= says which of the job's inputs it is for; without, it is the first one's.\n"
-       "DIR appears whole, with its _manifest.json, or not at all. If it is there already and made\n"
+       "DIR appears whole, with its _manifest.json, or not at all. If it is there already and "
+       "made\n"
        "from the same inputs, code and parameters, nothing is done.\n",
        {{"--input", "[NAME=]PATTERN", "what to read; several patterns may follow", true},
         {"--output", "DIR", "where the result goes"},
@@ -43,22 +45,33 @@ std::vector<CommandSpec> MakeCommands() {
         {"--force", "", "always run, and replace what is at DIR"},
         {"--json", "", "a JSON object as the last line of stdout"},
         kQuiet}},
-      {"jobs", "[JOB]", "list the jobs, or one job's inputs, outputs and parameters",
+      {"jobs",
+       "[JOB]",
+       "list the jobs, or one job's inputs, outputs and parameters",
        "  millrace jobs\n"
        "  millrace jobs toplist --graph\n",
        {{"--graph", "", "also show the job's stages"}, kModule}},
-      {"cat", "OUT", "print an output's records in order, decompressed",
-       "  millrace cat out | sort -k4nr | less\n", {kName}},
-      {"head", "OUT", "print an output's first records",
+      {"cat",
+       "OUT",
+       "print an output's records in order, decompressed",
+       "  millrace cat out | sort -k4nr | less\n",
+       {kName}},
+      {"head",
+       "OUT",
+       "print an output's first records",
        "  millrace head out -n 3\n",
        {{"--lines", "N", "how many (default 10)", false, "-n"}, kName}},
-      {"verify", "OUT", "compare an output, and its inputs, with the manifest's hashes",
+      {"verify",
+       "OUT",
+       "compare an output, and its inputs, with the manifest's hashes",
        "  millrace verify out\n"
        "\n"
        "Exit code 65 if any file is damaged, missing or not listed, or an input changed. An input\n"
        "that is gone is only noted.\n",
        {kParallel, kQuiet}},
-      {"rerun", "OUT", "run an output's plan again and compare byte for byte",
+      {"rerun",
+       "OUT",
+       "run an output's plan again and compare byte for byte",
        "  millrace rerun out\n"
        "  millrace rerun out --into again --parallel 1\n"
        "\n"
@@ -70,7 +83,9 @@ std::vector<CommandSpec> MakeCommands() {
         kScratch,
         kSplitSize,
         kQuiet}},
-      {"completion", "SHELL", "print a completion script for bash, zsh or fish",
+      {"completion",
+       "SHELL",
+       "print a completion script for bash, zsh or fish",
        "  millrace completion bash > ~/.local/share/bash-completion/completions/millrace\n"
        "  millrace completion zsh > ~/.zfunc/_millrace\n"
        "  millrace completion fish > ~/.config/fish/completions/millrace.fish\n",
@@ -117,7 +132,8 @@ std::string HelpText() {
   }
   text +=
       "\n"
-      "`millrace COMMAND --help` shows a command's flags. `millrace --version` prints the version.\n"
+      "`millrace COMMAND --help` shows a command's flags. `millrace --version` prints the "
+      "version.\n"
       "\n"
       "Sizes are written 64M, 2GiB, 512k: units of 1024.\n"
       "\n"
@@ -139,8 +155,8 @@ std::string HelpText(const CommandSpec& command) {
   if (command.flags.empty()) return text;
   text += "\nFlags:\n";
   for (const FlagSpec& flag : command.flags) {
-    const std::string name = flag.short_name.empty() ? flag.name
-                                                     : flag.short_name + ", " + flag.name;
+    const std::string name =
+        flag.short_name.empty() ? flag.name : flag.short_name + ", " + flag.name;
     text += Row(name + (flag.value.empty() ? "" : " " + flag.value),
                 flag.help + (flag.repeats ? "; repeatable" : ""), 28);
   }

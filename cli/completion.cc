@@ -31,8 +31,10 @@ bool TakesJob(const CommandSpec& command) {
 std::string Quoted(const std::string& text) {
   std::string quoted = "'";
   for (const char c : text) {
-    if (c == '\'') quoted += "'\\''";
-    else quoted += c;
+    if (c == '\'')
+      quoted += "'\\''";
+    else
+      quoted += c;
   }
   return quoted + "'";
 }
@@ -54,18 +56,24 @@ std::string Bash() {
   for (const CommandSpec& command : Commands()) {
     script += "    " + command.name + ")\n";
     if (TakesJob(command)) {
-      script += "      if [[ $COMP_CWORD -eq 2 && $word != -* ]]; then\n"
-                "        COMPREPLY=($(compgen -W \"" + std::string(kJobs) + "\" -- \"$word\"))\n"
-                "        return\n"
-                "      fi\n";
+      script +=
+          "      if [[ $COMP_CWORD -eq 2 && $word != -* ]]; then\n"
+          "        COMPREPLY=($(compgen -W \"" +
+          std::string(kJobs) +
+          "\" -- \"$word\"))\n"
+          "        return\n"
+          "      fi\n";
     }
     if (command.name == "completion") {
       script += "      COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$word\"))\n      return\n";
     }
-    script += "      if [[ $word == -* ]]; then\n"
-              "        COMPREPLY=($(compgen -W '" + FlagNames(command) + "' -- \"$word\"))\n"
-              "        return\n"
-              "      fi ;;\n";
+    script +=
+        "      if [[ $word == -* ]]; then\n"
+        "        COMPREPLY=($(compgen -W '" +
+        FlagNames(command) +
+        "' -- \"$word\"))\n"
+        "        return\n"
+        "      fi ;;\n";
   }
   script +=
       "  esac\n"

@@ -53,7 +53,16 @@ int ExitCode(const Status& status) {
   return kExitFailed;
 }
 
-void PrintMessage(std::string_view text) { WriteStderr("millrace: " + Printable(text) + "\n"); }
+// Lines of a list ("\n  ") stay lines; whatever else could play tricks on a terminal is escaped.
+void PrintMessage(std::string_view text) {
+  constexpr std::string_view kNextLine = "\n  ";
+  std::string printed = "millrace: ";
+  for (std::size_t next; (next = text.find(kNextLine)) != std::string_view::npos;) {
+    printed += Printable(text.substr(0, next)).append(kNextLine);
+    text.remove_prefix(next + kNextLine.size());
+  }
+  WriteStderr(printed + Printable(text) + "\n");
+}
 
 void WriteStderr(std::string_view text) {
   // Where stderr can't be written to there is nobody to tell.

@@ -42,8 +42,7 @@ std::string DescribeParameters(const std::vector<ParamInfo>& params) {
   }
   std::string text;
   for (const ParamInfo& param : params) {
-    const std::string choices =
-        param.choices.empty() ? "" : ", one of " + Join(param.choices, " ");
+    const std::string choices = param.choices.empty() ? "" : ", one of " + Join(param.choices, " ");
     text += "  " + Padded(param.name + "=" + param.default_value, width) + param.help + " (" +
             param.type + choices + ")\n";
   }
@@ -100,8 +99,7 @@ int JobsCommand(const Arguments& arguments) {
       return Status::InvalidArgument("--graph is of one job; write `millrace jobs JOB --graph`");
     }
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job, DefineJob(arguments.argument, {}));
-    return WriteStdout(
-        DescribeJob(*FindJob(arguments.argument), *job, arguments.Has("--graph")));
+    return WriteStdout(DescribeJob(*FindJob(arguments.argument), *job, arguments.Has("--graph")));
   };
   return FinishStdout(show());
 }

@@ -21,8 +21,8 @@ constexpr std::size_t kBarColumnsMin = 5;
 
 double Share(const Progress& progress) {
   if (progress.bytes_total == 0) return 0;
-  return std::min(1.0, static_cast<double>(progress.bytes_done) /
-                           static_cast<double>(progress.bytes_total));
+  return std::min(
+      1.0, static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total));
 }
 
 std::string Percent(const Progress& progress) {
@@ -32,8 +32,8 @@ std::string Percent(const Progress& progress) {
 // "120.0 MiB/s"; "" before there is anything to tell.
 std::string Speed(const Progress& progress, double seconds) {
   if (seconds <= 0 || progress.bytes_done == 0) return "";
-  return FormatBytes(static_cast<std::uint64_t>(static_cast<double>(progress.bytes_done) /
-                                                seconds)) +
+  return FormatBytes(
+             static_cast<std::uint64_t>(static_cast<double>(progress.bytes_done) / seconds)) +
          "/s";
 }
 
@@ -42,12 +42,12 @@ std::string TimeLeft(const Progress& progress, double seconds) {
   const double share = Share(progress);
   if (seconds < 1 || share <= 0) return "";
   const auto left = static_cast<std::uint64_t>(seconds * (1 - share) / share + 0.5);
-  const auto two_digits = [](std::uint64_t n) {
-    return (n < 10 ? "0" : "") + std::to_string(n);
-  };
+  const auto two_digits = [](std::uint64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
   std::string text;
-  if (left >= 3600) text = std::to_string(left / 3600) + ":" + two_digits(left / 60 % 60);
-  else text = std::to_string(left / 60);
+  if (left >= 3600)
+    text = std::to_string(left / 3600) + ":" + two_digits(left / 60 % 60);
+  else
+    text = std::to_string(left / 60);
   return text + ":" + two_digits(left % 60) + " left";
 }
 

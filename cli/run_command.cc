@@ -28,8 +28,9 @@ constexpr std::uint64_t kPartsMax = 100'000;
 
 Result<RunRequest> MakeRequest(const Arguments& arguments) {
   if (arguments.argument.empty()) {
-    return Status::InvalidArgument("which job? `millrace jobs` lists them; see `millrace run "
-                                   "--help`");
+    return Status::InvalidArgument(
+        "which job? `millrace jobs` lists them; see `millrace run "
+        "--help`");
   }
   if (!arguments.Has("--output")) {
     return Status::InvalidArgument("--output is missing; say where the result goes");

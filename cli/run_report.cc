@@ -54,11 +54,10 @@ std::string PhaseTable(const PhaseTimes& phases) {
 }  // namespace
 
 std::string RunReport(const RunSummary& summary) {
-  std::string report = "millrace: wrote " + Printable(summary.output) + ": " +
-                       Plural(summary.records_in, "record") + " in (" +
-                       FormatBytes(summary.bytes_in) + "), " +
-                       Plural(summary.records_out, "record") + " out, " +
-                       Plural(summary.rejects, "reject") + ", " + Fixed(summary.seconds, 2) + " s";
+  std::string report =
+      "millrace: wrote " + Printable(summary.output) + ": " + Plural(summary.records_in, "record") +
+      " in (" + FormatBytes(summary.bytes_in) + "), " + Plural(summary.records_out, "record") +
+      " out, " + Plural(summary.rejects, "reject") + ", " + Fixed(summary.seconds, 2) + " s";
   if (summary.seconds > 0) {
     const double speed = static_cast<double>(summary.bytes_in) / summary.seconds;
     report += " (" + FormatBytes(static_cast<std::uint64_t>(speed)) + "/s)";
@@ -76,10 +75,9 @@ std::string RunReport(const RunSummary& summary) {
 }
 
 std::string DryRunReport(const RunSummary& summary) {
-  std::string report = "would write " + Printable(summary.output) + ": " +
-                       Plural(summary.split_count, "split") + ", " +
-                       Plural(static_cast<std::uint64_t>(std::max(summary.parts, 0)), "part") +
-                       "\n";
+  std::string report =
+      "would write " + Printable(summary.output) + ": " + Plural(summary.split_count, "split") +
+      ", " + Plural(static_cast<std::uint64_t>(std::max(summary.parts, 0)), "part") + "\n";
   for (const InputSummary& input : summary.inputs) {
     report += "input " + input.name + ": " + Plural(input.shard_count, "file") + ", " +
               FormatBytes(input.stored_bytes) + "\n";

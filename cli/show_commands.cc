@@ -57,9 +57,9 @@ int CatCommand(const Arguments& arguments) {
 
 int HeadCommand(const Arguments& arguments) {
   const auto show = [&arguments]() -> Status {
-    MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> lines,
-                        CountFlag(arguments, "--lines", 0,
-                                  std::numeric_limits<std::uint64_t>::max() - 1));
+    MR_ASSIGN_OR_RETURN(
+        const std::optional<std::uint64_t> lines,
+        CountFlag(arguments, "--lines", 0, std::numeric_limits<std::uint64_t>::max() - 1));
     return Show(arguments, lines.value_or(kHeadLines));
   };
   return FinishStdout(show());

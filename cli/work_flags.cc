@@ -17,8 +17,7 @@ Result<WorkFlags> ReadWorkFlags(const Arguments& arguments) {
   MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> parallel,
                       CountFlag(arguments, "--parallel", 1, kParallelMax));
   flags.parallel = static_cast<int>(parallel.value_or(0));
-  MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> memory,
-                      SizeFlag(arguments, "--memory"));
+  MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> memory, SizeFlag(arguments, "--memory"));
   flags.memory_bytes = memory.value_or(kDefaultMemoryBytes);
   MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> split,
                       SizeFlag(arguments, "--split-size"));

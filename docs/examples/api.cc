@@ -17,7 +17,9 @@ template <>
 struct millrace::Codec<api_examples::Money> {
   using Fields = std::tuple<std::string, std::int64_t>;
   static Fields ToFields(const api_examples::Money& m) { return {m.currency, m.cents}; }
-  static api_examples::Money FromFields(const Fields& f) { return {std::get<0>(f), std::get<1>(f)}; }
+  static api_examples::Money FromFields(const Fields& f) {
+    return {std::get<0>(f), std::get<1>(f)};
+  }
 };
 
 namespace api_examples {
@@ -202,7 +204,7 @@ struct CountFirst {
 
 void BusyDays(Job& job) {
   auto days = job.Read<Play>("plays", kPlays).Map<PlaysPerDay>(0).Reduce<Count>();
-  days.Write<Tsv>("by_day");                                      // OUT/by_day/part-00000.tsv
+  days.Write<Tsv>("by_day");                                         // OUT/by_day/part-00000.tsv
   days.Map<CountFirst>().Reduce<Distinct>().Write<Tsv>("by_count");  // OUT/by_count/part-00000.tsv
 }
 MR_JOB(busy_days, BusyDays, "plays per day, by day and by number")

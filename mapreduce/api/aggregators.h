@@ -15,6 +15,7 @@
 // A State is trivially copyable, at most 1 KiB, and all zero bytes are its beginning. Add and
 // Merge are associative and commutative, exactly: in which order they are called is not defined.
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -123,23 +124,36 @@ struct Sum::Of<V> {
 namespace api_internal {
 template <class V, bool kLarger>
 struct Extreme {
-  static_assert(std::is_arithmetic_v<V>, "Min and Max take numbers; for other types use FirstByOrder or a Reduce");
+  static_assert(std::is_arithmetic_v<V>, "Min and Max take numbers; for other types use TopK or a Reduce");
   struct State {
     V value;
     std::uint64_t has_value;
   };
   static void Add(State& state, V value) {
-    if (state.has_value == 0 || (kLarger ? value > state.value : value < state.value)) state.value = value;
+    if constexpr (std::is_floating_point_v<V>) {
+      if (std::isnan(value)) value = std::numeric_limits<V>::quiet_NaN();  // One is as good as another.
+    }
+    if (state.has_value == 0 || (kLarger ? IsLess(state.value, value) : IsLess(value, state.value))) state.value = value;
     state.has_value = 1;
   }
   static void Merge(State& state, const State& other) {
     if (other.has_value != 0) Add(state, other.value);
   }
   static V Result(const State& state) { return state.value; }
+
+ private:
+  /// A total order, or the first of two that compare equal would show: -0 before 0, NaN last.
+  static bool IsLess(V a, V b) {
+    if constexpr (std::is_floating_point_v<V>) {
+      if (std::isnan(a) || std::isnan(b)) return !std::isnan(a);
+      if (a == b) return std::signbit(a) && !std::signbit(b);
+    }
+    return a < b;
+  }
 };
 }  // namespace api_internal
 
-/// The smallest and the largest number.
+/// The smallest and the largest number; of floats, -0 is smaller than 0 and NaN larger than all.
 struct Min {
   template <class V>
   using Of = api_internal::Extreme<V, false>;

@@ -26,10 +26,14 @@ constexpr bool HoldsCodec() {
   } else if constexpr (kIsTuple<T>) {
     return []<std::size_t... I>(std::index_sequence<I...>) {
       return (false || ... || HoldsCodec<std::tuple_element_t<I, T>>());
-    }(std::make_index_sequence<std::tuple_size_v<T>>());
+    }
+    (std::make_index_sequence<std::tuple_size_v<T>>());
   } else if constexpr (HasFields<T>) {
     return std::apply(
-        [](const auto&... field) { return (false || ... || HoldsCodec<typename std::remove_cvref_t<decltype(field)>::Type>()); },
+        [](const auto&... field) {
+          return (false || ... ||
+                  HoldsCodec<typename std::remove_cvref_t<decltype(field)>::Type>());
+        },
         T::MillraceFields());
   } else {
     return false;
@@ -49,7 +53,8 @@ decltype(auto) AsColumns(const T& value) {
   } else if constexpr (kIsTuple<T>) {
     return std::apply([](const auto&... part) { return std::tuple(AsColumns(part)...); }, value);
   } else {
-    return AsColumns(std::apply([](const auto&... field) { return std::tuple(field...); }, TieFields(value)));
+    return AsColumns(
+        std::apply([](const auto&... field) { return std::tuple(field...); }, TieFields(value)));
   }
 }
 
@@ -57,18 +62,21 @@ decltype(auto) AsColumns(const T& value) {
 template <class T>
 constexpr bool HasColumns() {
   using namespace codec_internal;
-  if constexpr (std::convertible_to<const T&, std::string_view> || TsvInteger<T> || std::floating_point<T> ||
-                std::same_as<T, Date> || std::is_empty_v<T>) {
+  if constexpr (std::convertible_to<const T&, std::string_view> || TsvInteger<T> ||
+                std::floating_point<T> || std::same_as<T, Date> || std::is_empty_v<T>) {
     return true;
   } else if constexpr (kIsOptional<T>) {
     return HasColumns<typename T::value_type>();
   } else if constexpr (kIsTuple<T>) {
     return []<std::size_t... I>(std::index_sequence<I...>) {
       return (true && ... && HasColumns<std::tuple_element_t<I, T>>());
-    }(std::make_index_sequence<std::tuple_size_v<T>>());
+    }
+    (std::make_index_sequence<std::tuple_size_v<T>>());
   } else if constexpr (HasFields<T>) {
     return std::apply(
-        [](const auto&... field) { return (true && ... && HasColumns<typename std::remove_cvref_t<decltype(field)>::Type>()); },
+        [](const auto&... field) {
+          return (true && ... && HasColumns<typename std::remove_cvref_t<decltype(field)>::Type>());
+        },
         T::MillraceFields());
   } else {
     return false;

@@ -19,7 +19,7 @@ class Emitter {
   explicit Emitter(EmitBatch& batch) : batch_(batch) {}
 
   void operator()(const K& key, const V& value) {
-    char* const at = batch_.Begin(KeyBytesMax(key) + ValueBytesMax(value));
+    char* const at = batch_.Begin(KeyBytesMax</*kLast=*/true>(key) + ValueBytesMax(value));
     char* const behind_key = EncodeKey</*kLast=*/true>(at, key);
     batch_.Commit(behind_key, EncodeValue</*kLast=*/true>(behind_key, value));
   }

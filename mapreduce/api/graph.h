@@ -56,6 +56,7 @@ struct StageSpec {
   std::function<std::unique_ptr<CombineOperator>()> make_combiner;  ///< Null: nothing is combined.
   std::function<std::unique_ptr<ReduceOperator>(Context&, EmitSink&)> make_reduce;
   std::vector<StageWrite> writes;
+  bool writes_maps = false;  ///< They write what the maps emit.
 
   bool has_reduce() const { return make_reduce != nullptr; }
 };

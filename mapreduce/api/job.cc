@@ -41,6 +41,9 @@ void Job::CheckNoStates(const StageSpec& stage) {
 void Job::MergeStages(std::size_t into, std::size_t from) {
   auto& sources = graph_.stages[from].sources;
   if (into == from || sources.empty()) return;
+  if (graph_.stages[from].has_reduce() || !graph_.stages[from].writes.empty()) {
+    Fail("And takes a Map that is not reduced or written by itself");
+  }
   std::move(sources.begin(), sources.end(), std::back_inserter(graph_.stages[into].sources));
   sources.clear();
 }
@@ -74,12 +77,13 @@ void Job::DropMergedStages() {
   graph_.stages = std::move(ordered);
 }
 
-std::map<std::string, int> Job::ColumnOverrides(const std::string& input, const std::vector<std::string>& columns,
-                                                std::span<const std::string_view> layout) {
+// All columns of the layout, also those this job does not look at: who says where everything is in
+// a file need not know which columns a job uses.
+std::map<std::string, int> Job::ColumnOverrides(const std::string& input, std::span<const std::string_view> layout) {
   std::map<std::string, int> overrides;
-  for (const std::string& column : columns) {
-    const auto known = std::find(layout.begin(), layout.end(), column);
-    const int default_position = static_cast<int>(known - layout.begin()) + 1;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const std::string column(layout[i]);
+    const int default_position = static_cast<int>(i) + 1;
     ColumnUse use{input, column, default_position, default_position, false};
     auto given = settings_.params.find(input + "." + column);
     if (given == settings_.params.end()) given = settings_.params.find(column);
@@ -131,6 +135,9 @@ Status Job::Finish() {
   if (graph_.inputs.empty()) Fail("the job reads no input");
   if (graph_.outputs.empty()) Fail("the job writes no output");
   for (const StageSpec& stage : graph_.stages) {
+    if (stage.has_reduce() && stage.writes_maps) {
+      Fail("the Map of " + stage.name + " is written and reduced, too; map the input once more for the one of them");
+    }
     if (!stage.has_reduce() && stage.writes.empty()) Fail("the Map of " + stage.name + " is neither reduced nor written");
     if (!stage.has_reduce() && !stage.combine_name.empty()) Fail("the combiner of " + stage.name + " has no Reduce behind it");
     if (!stage.has_reduce() && (stage.sources.size() > 1 || stage.sources.front().input < 0)) {

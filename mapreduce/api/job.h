@@ -46,7 +46,7 @@ template <class T>
 std::string TypeName() {
   std::string_view name = __PRETTY_FUNCTION__;  // "... [with T = CountPlay; ...]"
   name.remove_prefix(name.find("T = ") + 4);
-  name = name.substr(0, name.find_first_of(";]"));
+  name = name.substr(0, name.find_first_of("<;]"));  // KeepTop<...> is a KeepTop.
   if (const std::size_t scope = name.rfind("::"); scope != std::string_view::npos) name.remove_prefix(scope + 2);
   return std::string(name);
 }
@@ -245,8 +245,7 @@ class Job {
   };
 
   int AddInput(InputSpec input);
-  std::map<std::string, int> ColumnOverrides(const std::string& input, const std::vector<std::string>& columns,
-                                             std::span<const std::string_view> layout);
+  std::map<std::string, int> ColumnOverrides(const std::string& input, std::span<const std::string_view> layout);
   void DeclareColumns();
   void DropMergedStages();
 
@@ -280,13 +279,11 @@ T Job::Param(const std::string& name, T default_value, std::string help, std::ve
 
 template <class Row>
 auto Job::Read(const std::string& name, const TsvLayout& layout, const std::set<std::string>& unused) {
-  static_assert(HasFields<Row>, "Read<Row>: Row names its columns by MR_FIELDS(Row, field, ...) inside the struct");
+  static_assert(HasFields<Row>, "Read<Row>: Row needs MR_FIELDS(Row, field, ...) inside the struct, which names its columns");
   if constexpr (!HasFields<Row>) {
     return api_internal::Broken();
   } else {
-    std::vector<std::string> fields;
-    std::apply([&](const auto&... field) { (fields.emplace_back(field.name), ...); }, Row::MillraceFields());
-    const std::map<std::string, int> overrides = ColumnOverrides(name, fields, layout.names());
+    const std::map<std::string, int> overrides = ColumnOverrides(name, layout.names());
     Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
     if (!columns.ok()) {
       status_.Update(columns.error().Annotate("input ", name));
@@ -300,7 +297,7 @@ auto Job::Read(const std::string& name, const TsvLayout& layout, const std::set<
 
 template <class Row>
 auto Job::Read(const std::string& name) {
-  static_assert(HasFields<Row>, "Read<Row>: Row names its columns by MR_FIELDS(Row, field, ...) inside the struct");
+  static_assert(HasFields<Row>, "Read<Row>: Row needs MR_FIELDS(Row, field, ...) inside the struct, which names its columns");
   if constexpr (!HasFields<Row>) {
     return api_internal::Broken();
   } else {
@@ -313,7 +310,7 @@ template <class Parser, class Record, class... ParserArgs>
 template <class M, class... Args>
 auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
   using MapRecord = typename api_internal::RecordOf<M>::Type;
-  static_assert(MapperClass<M>, "Map<M>: M has void Map(const Record&, Emitter<Key, Value>&[, Context&])");
+  static_assert(MapperClass<M>, "Map<M>: M needs void Map(const Record&, Emitter<Key, Value>&[, Context&])");
   static_assert(!MapperClass<M> || std::is_same_v<MapRecord, Record>,
                 "Map<M>: the Map of M takes another record type than the input has");
   if constexpr (!std::is_same_v<MapRecord, Record>) {
@@ -339,7 +336,7 @@ template <class K, class V>
 template <class M, class... Args>
 auto Reduced<K, V>::Map(Args... args) {
   using MapRecord = typename api_internal::RecordOf<M>::Type;
-  static_assert(MapperClass<M>, "Map<M>: M has void Map(const KeyValue<Key, Value>&, Emitter<Key2, Value2>&[, Context&])");
+  static_assert(MapperClass<M>, "Map<M>: M needs void Map(const KeyValue<Key, Value>&, Emitter<Key2, Value2>&[, Context&])");
   static_assert(!MapperClass<M> || std::is_same_v<MapRecord, KeyValue<K, V>>,
                 "Map<M>: behind a Reduce, Map takes const KeyValue<Key, Value>& with the types the Reduce emits");
   if constexpr (!std::is_same_v<MapRecord, KeyValue<K, V>>) {
@@ -366,6 +363,7 @@ Reduced<K, V>& Reduced<K, V>::Write(const std::string& name) {
 template <class K, class V>
 template <class Format>
 Mapped<K, V>& Mapped<K, V>::Write(const std::string& name) {
+  job_->stage(stage_).writes_maps = true;
   job_->stage(stage_).writes.push_back(
       {job_->AddOutput(name, Format::kExtension), api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
   return *this;
@@ -389,7 +387,7 @@ Mapped<K, V>& Mapped<K, V>::Combine(Args... args) {
     stage.make_combiner = api_internal::Factory<AggregateCombine<A>>();
   } else {
     static_assert(ReducerClass<C>,
-                  "Combine<C>: C is an aggregator of Map's values or has void Reduce(const Key&, Values<Value>&, "
+                  "Combine<C>: C needs to be an aggregator of Map's values or to have void Reduce(const Key&, Values<Value>&, "
                   "Emitter<Key, Value>&)");
     if constexpr (ReducerClass<C>) {
       using Signature = api_internal::ReduceOf<C>;
@@ -411,7 +409,7 @@ template <class R, class... Args>
 auto Mapped<K, V>::Reduce(Args... args) {
   constexpr bool kIsAggregator = AggregatorOf<AggregatorFor<R, V>, V>;
   static_assert(ReducerClass<R> || kIsAggregator,
-                "Reduce<R>: R has void Reduce(const Key&, Values<Value>&, Emitter<Key2, Value2>&[, Context&]), or is an "
+                "Reduce<R>: R needs void Reduce(const Key&, Values<Value>&, Emitter<Key2, Value2>&[, Context&]), or to be an "
                 "aggregator of Map's values such as Sum");
   if constexpr (ReducerClass<R>) {
     using Signature = api_internal::ReduceOf<R>;
@@ -447,7 +445,7 @@ template <class K, class V, std::size_t N>
 template <class R, class... Args>
 auto Grouped<K, V, N>::Reduce(Args... args) {
   static_assert(ReducerClass<R>,
-                "Reduce<R>: behind GroupBy, R has void Reduce(const Prefix&, Values<KeyValue<Key, Value>>&, "
+                "Reduce<R>: behind GroupBy, R needs void Reduce(const Prefix&, Values<KeyValue<Key, Value>>&, "
                 "Emitter<Key2, Value2>&[, Context&])");
   if constexpr (!ReducerClass<R>) {
     return api_internal::Broken();

@@ -94,29 +94,32 @@ inline const char* GetDelimited(const char* from, const char* end, DecodeScratch
 }  // namespace codec_internal
 
 /// At least as many bytes as EncodeKey writes or touches for `value`. O(1) but for vectors.
-template <class T>
+template <bool kLast = false, class T>
 std::size_t KeyBytesMax(const T& value) {
   using namespace codec_internal;
   if constexpr (kIsString<T>) {
-    return 2 * value.size() + 32;
+    return (kLast ? 1 : 2) * value.size() + 32;
   } else if constexpr (std::is_same_v<T, Unit>) {
     return 0;
   } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
     return sizeof(T);
   } else if constexpr (kIsOptional<T>) {
-    return 1 + (value ? KeyBytesMax(*value) : 0);
+    return 1 + (value ? KeyBytesMax<kLast>(*value) : 0);
   } else if constexpr (kIsVector<T>) {
     std::size_t bytes = 1;
     for (const auto& element : value) bytes += 1 + KeyBytesMax(element);
     return bytes;
   } else if constexpr (kIsTuple<T>) {
-    return std::apply([](const auto&... part) { return (std::size_t{0} + ... + KeyBytesMax(part)); }, value);
+    const auto sum = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return (std::size_t{0} + ... + KeyBytesMax<kLast && I + 1 == sizeof...(I)>(std::get<I>(value)));
+    };
+    return sum(std::make_index_sequence<std::tuple_size_v<T>>{});
   } else if constexpr (kIsDescending<T>) {
     return KeyBytesMax(value.value);
   } else if constexpr (HasFields<T>) {
-    return KeyBytesMax(TieFields(value));
+    return KeyBytesMax<kLast>(TieFields(value));
   } else if constexpr (HasCodec<T>) {
-    return KeyBytesMax(Codec<T>::ToFields(value));
+    return KeyBytesMax<kLast>(Codec<T>::ToFields(value));
   } else {  // Said here alone: no key is written or read that was not measured.
     static_assert(kDependentFalse<T>, "this key type needs MR_FIELDS(...) or a specialization of millrace::Codec");
     return 0;

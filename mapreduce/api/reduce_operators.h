@@ -70,6 +70,7 @@ template <class V, class A>
 class AggregateCollector final : public TableCollector {
  public:
   using State = typename A::State;
+  static_assert(alignof(State) <= 8, "an aggregator's State is aligned to at most 8 bytes");
   explicit AggregateCollector(const CollectorOptions& options)
       : TableCollector(options, api_internal::kStateBytes<State>) {}
 
@@ -181,6 +182,7 @@ class GroupReduce final : public ReduceOperator {
       while (groups.NextGroup() && status_.ok() && batch_.status().ok()) ReduceGroup(groups);
     };
     while (api_internal::Throws(reduce_rest, &what)) {
+      if (!groups.status().ok()) break;  // Of a group cut short nothing can be said.
       context_.Reject(what);
       Drop(groups.key());
       batch_.EndRecord();
@@ -206,6 +208,7 @@ class GroupReduce final : public ReduceOperator {
     Values<typename Signature::Value> values(groups, value_scratch_);
     if constexpr (Signature::kTakesContext) {
       reducer_.Reduce(group_, values, emitter_, context_);
+      if (!groups.status().ok()) return;
       if (context_.is_rejected()) [[unlikely]] Drop(groups.key());
     } else {
       reducer_.Reduce(group_, values, emitter_);

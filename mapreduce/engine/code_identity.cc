@@ -70,8 +70,7 @@ int Visit(dl_phdr_info* info, std::size_t, void* argument) {
     const std::uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
     if (segment.p_type == PT_LOAD && search.address - begin < segment.p_memsz) holds_address = true;
     if (segment.p_type == PT_NOTE && object.build_id.empty()) {
-      object.build_id =
-          FindBuildId(reinterpret_cast<const unsigned char*>(begin), segment.p_memsz);
+      object.build_id = FindBuildId(reinterpret_cast<const unsigned char*>(begin), segment.p_memsz);
     }
   }
   if (is_executable) {

@@ -3,8 +3,8 @@
 #define MAPREDUCE_ENGINE_CODE_IDENTITY_H_
 
 // Which code ran: the linker's build-id of the executable, and of the module that holds the job
-// where that is another file. A build-id is a hash of what was linked, so the same sources built the
-// same way have the same one, and any change of code has another.
+// where that is another file. A build-id is a hash of what was linked, so the same sources built
+// the same way have the same one, and any change of code has another.
 
 #include <string>
 

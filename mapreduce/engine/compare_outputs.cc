@@ -142,8 +142,8 @@ class Comparison {
       return {};
     }
     auto old_file = OutputReader::Open(files_, old_path, info->bytes, compression);
-    auto new_file = OutputReader::Open(files_, JoinPath(pair_.now_directory, path), now.bytes(),
-                                       compression);
+    auto new_file =
+        OutputReader::Open(files_, JoinPath(pair_.now_directory, path), now.bytes(), compression);
     if (!old_file.ok() || !new_file.ok()) {
       Add(path, ": ", (old_file.ok() ? new_file.error() : old_file.error()).message());
       return {};

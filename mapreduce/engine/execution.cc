@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/execution.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
 
 #include "mapreduce/engine/map_task.h"
 #include "mapreduce/engine/reduce_task.h"
+#include "mapreduce/engine/task_outputs.h"
 #include "mapreduce/engine/task_pool.h"
+#include "mapreduce/engine/without_exceptions.h"
 
 namespace millrace {
 namespace {
@@ -17,6 +23,9 @@ constexpr std::uint64_t kBlockBytesMin = std::uint64_t{32} << 10;
 constexpr std::uint64_t kBlockBytesMax = std::uint64_t{256} << 10;
 // Per cursor beside its block.
 constexpr std::uint64_t kCursorBytes = std::uint64_t{96} << 10;
+// Each run file of the last merge is an open file; the usual limit is 1,024 of them.
+constexpr std::size_t kFanInMin = 8;
+constexpr std::size_t kFanInMax = 500;
 // A range smaller than this is not worth a task.
 constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
 constexpr std::size_t kRangesPerSlot = 8;
@@ -32,6 +41,34 @@ std::string PartName(std::size_t part, const std::string& extension, Compression
   return name + extension + (compression == Compression::kZstd ? ".zst" : compression == Compression::kGzip ? ".gz" : "");
 }
 
+/// A map slot fills one collector. A reduce slot may fill one for each stage that follows, beside
+/// its cursors: if they shared a lease, the first would take all and leave the others nothing.
+int LeasesPerSlot(const JobGraph& graph) {
+  std::vector<int> followers(graph.stages.size(), 0);
+  for (const StageSpec& stage : graph.stages) {
+    for (const StageSource& source : stage.sources) {
+      if (source.stage >= 0) ++followers[static_cast<std::size_t>(source.stage)];
+    }
+  }
+  return 1 + (followers.empty() ? 0 : *std::max_element(followers.begin(), followers.end()));
+}
+
+/// A pack may hold shards of several parts; where splits fall must not be seen in the parts.
+std::vector<Split> CutAtParts(const std::vector<Split>& splits, const std::vector<std::size_t>& part_of_shard) {
+  std::vector<Split> cut;
+  for (const Split& split : splits) {
+    const SplitPiece* last = nullptr;
+    for (const SplitPiece& piece : split.pieces) {
+      const auto part = [&](const SplitPiece& of) { return part_of_shard[static_cast<std::size_t>(of.shard)]; };
+      if (last == nullptr || part(*last) != part(piece)) cut.emplace_back();
+      cut.back().pieces.push_back(piece);
+      cut.back().stored_bytes += piece.range.stored_end - piece.range.stored_begin;
+      last = &piece;
+    }
+  }
+  return cut;
+}
+
 }  // namespace
 
 Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector<ExecutionInput>& inputs,
@@ -40,7 +77,7 @@ Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector
       graph_(graph),
       inputs_(inputs),
       options_(options),
-      budget_(options.memory_bytes, options.parallel),
+      budget_(options.memory_bytes, options.parallel * LeasesPerSlot(graph)),
       block_bytes_(std::clamp(options.memory_bytes / 1024, kBlockBytesMin, kBlockBytesMax)),
       rejects_(files, options.scratch_directory, options.max_rejects),
       output_files_(graph.outputs.size()) {
@@ -49,7 +86,7 @@ Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector
     store.directory = options.scratch_directory;
     store.name = stage.name;
     store.block_bytes = block_bytes_;
-    store.retained_bytes_max = RetainedBytesMax(stage);
+    store.retained_bytes_max = options.spill_everything ? 0 : RetainedBytesMax(stage);
     store.sample_capacity = std::max(kSamplesMin, kSamplesPerPart * static_cast<std::size_t>(options.parts));
     stores_.push_back(std::make_unique<RunStore>(files, budget_, std::move(store)));
   }
@@ -78,8 +115,11 @@ std::uint64_t Execution::RetainedBytesMax(const StageSpec& stage) const {
 std::size_t Execution::record_bytes_max() const { return std::max(kRecordBytesMin, options_.memory_bytes / 16); }
 
 std::size_t Execution::FanInMax() const {
-  const std::uint64_t per_slot = options_.memory_bytes / 4 / static_cast<std::uint64_t>(options_.parallel);
-  return std::max<std::size_t>(8, per_slot / (block_bytes_ + kCursorBytes));
+  return std::clamp<std::size_t>(budget_.guarantee() / (block_bytes_ + kCursorBytes), kFanInMin, kFanInMax);
+}
+
+std::uint64_t Execution::CursorBytes(std::size_t stage) const {
+  return stores_[stage]->file_count() * (block_bytes_ + kCursorBytes);
 }
 
 Status Execution::CheckGoOn(std::uint64_t order) {
@@ -104,9 +144,14 @@ std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBud
 }
 
 void Execution::AddTask(const Context& context, std::uint64_t records_read) {
+  AddCounters(context);
   MutexLock lock(mutex_);
   ++result_.tasks_run;
   result_.records_in += records_read;
+}
+
+void Execution::AddCounters(const Context& context) {
+  MutexLock lock(mutex_);
   for (const auto& [name, count] : context.counters()) result_.counters[name] += count;
 }
 
@@ -145,7 +190,10 @@ void Execution::ReportProgress() {
   progress.records = phase_records_.load();
   progress.tasks_done = phase_tasks_.load();
   progress.tasks_total = phase_tasks_total_;
-  for (const auto& store : stores_) progress.spilled_bytes += store->spilled_bytes();
+  progress.spilled_bytes = spilled_before_;
+  for (const auto& store : stores_) {
+    if (store != nullptr) progress.spilled_bytes += store->spilled_bytes();
+  }
   options_.progress->OnProgress(progress);
 }
 
@@ -167,6 +215,14 @@ Status Execution::MakeOutputDirectories() {
     MR_RETURN_IF_ERROR(files_.MakeDirectory(JoinPath(options_.output_directory, output.name)));
   }
   return Status::Ok();
+}
+
+std::unique_ptr<PartFile> Execution::MakePartFile(const StageWrite& write, std::size_t part, std::size_t first_task,
+                                                  std::size_t task_count) {
+  const std::string& extension = graph_.outputs[static_cast<std::size_t>(write.output)].extension;
+  return std::make_unique<PartFile>(files_, budget_, options_.output_directory,
+                                    OutputDirectory(write.output) + PartName(part, extension, options_.compression),
+                                    options_.compression, first_task, task_count);
 }
 
 void Execution::CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts) {
@@ -196,34 +252,33 @@ Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uin
 Status Execution::RunMapsAlone(std::size_t stage) {
   const StageSpec& spec = graph_.stages[stage];
   const StageSource& source = spec.sources.front();
-  const std::vector<Split> splits = SplitsOf(source.input);
   const std::vector<Shard>& shards = inputs_[static_cast<std::size_t>(source.input)].shards;
-  std::uint64_t total = 0;
-  std::vector<std::uint64_t> begin;  // Of each shard in all of them.
-  for (const Shard& shard : shards) {
-    begin.push_back(total);
-    total += shard.file.bytes;
-  }
-  MapPhase phase;
   const auto parts = static_cast<std::size_t>(options_.parts);
+  std::uint64_t total = 0;
+  for (const Shard& shard : shards) total += shard.file.bytes;
+  std::vector<std::size_t> part_of_shard;
+  std::uint64_t begin = 0;  // Of a shard in all of them.
+  for (const Shard& shard : shards) {
+    // Empty shards at the end begin where the last part ends.
+    const auto part = total == 0 ? 0 : static_cast<std::size_t>(static_cast<unsigned __int128>(begin) * parts / total);
+    part_of_shard.push_back(std::min(part, parts - 1));
+    begin += shard.file.bytes;
+  }
+  const std::vector<Split> splits = CutAtParts(SplitsOf(source.input), part_of_shard);
+  MapPhase phase;
   std::vector<std::size_t> first_task(parts + 1, splits.size());
+  phase.part_of_task.resize(splits.size());
   for (std::size_t task = splits.size(); task-- > 0;) {
-    const std::uint64_t at = begin[static_cast<std::size_t>(splits[task].pieces.front().shard)];
-    const std::size_t part = total == 0 ? 0 : static_cast<std::size_t>(static_cast<unsigned __int128>(at) * parts / total);
-    phase.part_of_task.insert(phase.part_of_task.begin(), part);
+    const std::size_t part = part_of_shard[static_cast<std::size_t>(splits[task].pieces.front().shard)];
+    phase.part_of_task[task] = part;
     first_task[part] = task;
   }
   for (std::size_t part = parts; part-- > 0;) first_task[part] = std::min(first_task[part], first_task[part + 1]);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
-  const std::uint64_t ahead = options_.memory_bytes / 8 / static_cast<std::uint64_t>(options_.parallel);
   for (const StageWrite& write : spec.writes) {
     auto& list = files.emplace_back();
     for (std::size_t part = 0; part < parts; ++part) {
-      list.push_back(std::make_unique<PartFile>(
-          files_, options_.output_directory,
-          OutputDirectory(write.output) +
-              PartName(part, graph_.outputs[static_cast<std::size_t>(write.output)].extension, options_.compression),
-          options_.compression, first_task[part], first_task[part + 1] - first_task[part], ahead));
+      list.push_back(MakePartFile(write, part, first_task[part], first_task[part + 1] - first_task[part]));
     }
   }
   BeginPhase(spec.name + " map", total, splits.size());
@@ -234,7 +289,8 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   phase.parts = &files;
   reject_order_ += splits.size();
   const Status status = RunTasks(splits.size(), options_.parallel, options_.cancel,
-                                 [&] { return MakeMapSlot(*this, phase); });
+                                 [&] { return MakeMapSlot(*this, phase); },
+                                 [&](std::size_t task) { AbandonBehind(files, task); });
   MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
   MR_RETURN_IF_ERROR(status);
   for (std::size_t w = 0; w < spec.writes.size(); ++w) {
@@ -259,26 +315,24 @@ Status Execution::RunReduce(std::size_t stage) {
                                        static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
   phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options_.parts, wanted);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
-  const std::uint64_t ahead = options_.memory_bytes / 8 / static_cast<std::uint64_t>(options_.parallel);
   for (const StageWrite& write : spec.writes) {
     auto& list = files.emplace_back();
     for (std::size_t first = 0; first < phase.ranges.size();) {
       std::size_t end = first + 1;
       while (end < phase.ranges.size() && phase.ranges[end].part == phase.ranges[first].part) ++end;
-      list.push_back(std::make_unique<PartFile>(
-          files_, options_.output_directory,
-          OutputDirectory(write.output) +
-              PartName(list.size(), graph_.outputs[static_cast<std::size_t>(write.output)].extension, options_.compression),
-          options_.compression, first, end - first, ahead));
+      list.push_back(MakePartFile(write, list.size(), first, end - first));
       first = end;
     }
   }
   phase.parts = &files;
+  // First those of the reduce, then those of each map that follows: what is rejected when would
+  // else depend on where ranges were cut.
   phase.reject_order = reject_order_;
-  reject_order_ += phase.ranges.size();
+  reject_order_ += phase.ranges.size() * static_cast<std::size_t>(LeasesPerSlot(graph_));
   BeginPhase(spec.name + " reduce", 0, phase.ranges.size());
   const Status status = RunTasks(phase.ranges.size(), options_.parallel, options_.cancel,
-                                 [&] { return MakeReduceSlot(*this, phase); });
+                                 [&] { return MakeReduceSlot(*this, phase); },
+                                 [&](std::size_t task) { AbandonBehind(files, task); });
   MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
   MR_RETURN_IF_ERROR(status);
   for (std::size_t w = 0; w < spec.writes.size(); ++w) CollectFiles(spec.writes[w].output, files[w]);
@@ -301,6 +355,7 @@ Result<ExecutionResult> Execution::Run() {
   MR_RETURN_IF_ERROR(MakeOutputDirectories());
   for (std::size_t stage = 0; stage < graph_.stages.size(); ++stage) {
     MR_RETURN_IF_ERROR(RunStage(stage));
+    spilled_before_ += stores_[stage]->spilled_bytes();
     stores_[stage].reset();  // Its memory is the next stage's.
   }
   MutexLock lock(mutex_);
@@ -329,8 +384,15 @@ Result<ExecutionResult> Execution::Run() {
 
 Result<ExecutionResult> Execute(const JobGraph& graph, const std::vector<ExecutionInput>& inputs,
                                 const ExecutionOptions& options) {
-  Execution execution(LocalFileSystem(), graph, inputs, options);
-  return execution.Run();
+#if defined(__GLIBC__)
+  // Else glibc stops giving large buffers back to the system after the first one was freed, and a
+  // 20 MiB record costs the budget many times over.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+  return WithoutExceptions([&]() -> Result<ExecutionResult> {
+    Execution execution(LocalFileSystem(), graph, inputs, options);
+    return execution.Run();
+  });
 }
 
 }  // namespace millrace

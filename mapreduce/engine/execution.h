@@ -52,6 +52,8 @@ class Execution {
   }
   /// The longest line a job can have; the error beyond it names --memory.
   std::size_t record_bytes_max() const;
+  /// What reading all of a stage's run files at once takes of a slot's memory.
+  std::uint64_t CursorBytes(std::size_t stage) const;
   /// Cancelled, or so many rejects that task `order` need not go on.
   Status CheckGoOn(std::uint64_t order);
 
@@ -60,6 +62,8 @@ class Execution {
                                            std::unique_ptr<CombineOperator>* combiner);
 
   void AddTask(const Context& context, std::uint64_t records_read);
+  /// Of a map that runs inside another task.
+  void AddCounters(const Context& context);
   void AddTimes(const PhaseTimes& times);
   void AddProgress(std::uint64_t bytes, std::uint64_t records, int tasks);
 
@@ -75,6 +79,8 @@ class Execution {
   std::uint64_t RetainedBytesMax(const StageSpec& stage) const;
   std::string OutputDirectory(int output) const;
   Status MakeOutputDirectories();
+  std::unique_ptr<PartFile> MakePartFile(const StageWrite& write, std::size_t part, std::size_t first_task,
+                                         std::size_t task_count);
   void CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts);
 
   FileSystem& files_;
@@ -88,6 +94,7 @@ class Execution {
   std::vector<std::vector<std::unique_ptr<ShardDigest>>> digests_;
   std::vector<std::vector<OutputFileRecord>> output_files_;  // By output.
   std::uint64_t reject_order_ = 0;                           // Of the phase's first task.
+  std::uint64_t spilled_before_ = 0;                         // By the stages that are done.
 
   Mutex mutex_;
   ExecutionResult result_ MR_GUARDED_BY(mutex_);

@@ -16,9 +16,9 @@ namespace millrace {
 /// What stands where a run's output shall go.
 struct ExistingOutput {
   enum class State {
-    kAbsent,     ///< Nothing.
-    kUpToDate,   ///< A complete output of the same plan, by content hashes.
-    kInTheWay,   ///< Anything else.
+    kAbsent,    ///< Nothing.
+    kUpToDate,  ///< A complete output of the same plan, by content hashes.
+    kInTheWay,  ///< Anything else.
   };
   State state = State::kAbsent;
   std::string why;           ///< kInTheWay: a clause, "it was made by a different plan: …".

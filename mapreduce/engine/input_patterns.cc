@@ -43,7 +43,8 @@ Result<std::vector<InputPatterns>> AssignPatterns(std::string_view job,
       }
     }
     if (pattern.empty()) {
-      return Status::InvalidArgument("--input '", spec, "' has no pattern; say which files to read");
+      return Status::InvalidArgument("--input '", spec,
+                                     "' has no pattern; say which files to read");
     }
     input->patterns.emplace_back(pattern);
   }

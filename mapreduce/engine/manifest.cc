@@ -290,7 +290,8 @@ Result<proto::Manifest> DecodeManifest(std::string_view text, std::string_view p
   }
   const Json json = Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return corrupt("not a JSON object");
-  if (const auto version = json.find("version"); version != json.end() && *version > kFormatVersion) {
+  if (const auto version = json.find("version");
+      version != json.end() && *version > kFormatVersion) {
     return Status::InvalidArgument(path, ": written by a newer version of Millrace; use that one");
   }
   Decoder decoder;

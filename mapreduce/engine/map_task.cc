@@ -30,15 +30,6 @@ class MapSlot final : public Slot {
   }
 
   Status Run(std::size_t task) override {
-    const Status status = Map(task);
-    if (!status.ok() && phase_.parts != nullptr) AbandonBehind(*phase_.parts, task);
-    return status;
-  }
-
-  Status Close() override { return collector_ != nullptr ? collector_->Close() : Status::Ok(); }
-
- private:
-  Status Map(std::size_t task) {
     const std::uint64_t reject_order = phase_.reject_order + task;
     const Split& split = (*phase_.splits)[task];
     TaskRejects rejects(execution_.rejects(), reject_order);
@@ -52,6 +43,9 @@ class MapSlot final : public Slot {
     return rejects.Close();
   }
 
+  Status Close() override { return collector_ != nullptr ? collector_->Close() : Status::Ok(); }
+
+ private:
   Status Collect(std::size_t task, const Split& split, std::uint64_t reject_order, Context& context) {
     collector_->BeginTask(phase_.order_base + task);
     MR_RETURN_IF_ERROR(MapSplit(split, reject_order, context, *collector_));
@@ -107,7 +101,6 @@ class MapSlot final : public Slot {
     }
     timer_.Switch(Phase::kRead);
     MR_RETURN_IF_ERROR(reader->Finish());
-    timer_.AddBytes(Phase::kRead, stored);
     timer_.Switch(Phase::kMap);
     execution_.AddProgress(stored - reported, 0, 0);
     return Status::Ok();

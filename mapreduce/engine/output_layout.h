@@ -7,7 +7,7 @@
 namespace millrace {
 
 inline constexpr char kManifestName[] = "_manifest.json";
-inline constexpr char kSuccessName[] = "_SUCCESS";  ///< Empty; written last.
+inline constexpr char kSuccessName[] = "_SUCCESS";      ///< Empty; written last.
 inline constexpr char kRejectsName[] = "_rejects.tsv";  ///< Where there are any.
 
 }  // namespace millrace

@@ -23,8 +23,7 @@ std::string Choices(const proto::Manifest& manifest) {
 
 }  // namespace
 
-Result<std::unique_ptr<OutputReader>> OutputReader::Open(FileSystem& files,
-                                                         const std::string& path,
+Result<std::unique_ptr<OutputReader>> OutputReader::Open(FileSystem& files, const std::string& path,
                                                          std::uint64_t bytes,
                                                          Compression compression) {
   MR_ASSIGN_OR_RETURN(const FileInfo file, files.Stat(path));
@@ -55,8 +54,10 @@ Result<OutputListing> ListOutput(FileSystem& files, const std::string& directory
   MR_ASSIGN_OR_RETURN(const proto::Manifest manifest, ReadManifest(files, directory));
   const bool has_several = manifest.outputs_size() > 1;
   if (has_several && name.empty()) {
-    return Status::InvalidArgument(Printable(directory), " holds several outputs; choose one with "
-                                   "--name: ", Choices(manifest));
+    return Status::InvalidArgument(Printable(directory),
+                                   " holds several outputs; choose one with "
+                                   "--name: ",
+                                   Choices(manifest));
   }
   const auto known = std::find(manifest.outputs().begin(), manifest.outputs().end(), name);
   if (!name.empty() && known == manifest.outputs().end()) {

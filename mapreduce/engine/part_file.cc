@@ -6,16 +6,22 @@
 
 namespace millrace {
 
-PartFile::PartFile(FileSystem& files, const std::string& directory, std::string path, Compression compression,
-                   std::size_t first_task, std::size_t task_count, std::size_t ahead_bytes_max)
+PartFile::PartFile(FileSystem& files, MemoryBudget& budget, const std::string& directory,
+                   std::string path, Compression compression, std::size_t first_task,
+                   std::size_t task_count)
     : files_(files),
+      budget_(budget),
       full_path_(JoinPath(directory, path)),
       compression_(compression),
       first_task_(first_task),
       end_task_(first_task + task_count),
-      ahead_bytes_max_(ahead_bytes_max),
       current_(first_task) {
   record_.path = std::move(path);
+}
+
+PartFile::~PartFile() {
+  MutexLock lock(mutex_);
+  for (const auto& [task, waiting] : waiting_) budget_.Unretain(waiting.bytes);
 }
 
 Status PartFile::Write(std::string_view text, std::uint64_t rows) {
@@ -37,7 +43,14 @@ Status PartFile::WriteWaiting(std::size_t task) {
     waiting = std::move(found->second);
     waiting_.erase(found);
   }
-  return Write(waiting.text, waiting.rows);
+  Status status;
+  for (std::string& text : waiting.texts) {
+    if (status.ok()) status = Write(text, 0);
+    budget_.Unretain(text.size());
+    text = {};
+  }
+  record_.records += waiting.rows;
+  return status;
 }
 
 Status PartFile::Append(std::size_t task, std::string_view text, std::uint64_t rows) {
@@ -46,8 +59,9 @@ Status PartFile::Append(std::size_t task, std::string_view text, std::uint64_t r
     if (task > failed_task_) return Status::Cancelled("another task failed");
     if (task != current_) {
       Waiting& waiting = waiting_[task];
-      if (waiting.text.size() + text.size() <= ahead_bytes_max_) {
-        waiting.text += text;
+      if (budget_.TryRetain(text.size())) {
+        waiting.bytes += text.size();
+        waiting.texts.emplace_back(text);
         waiting.rows += rows;
         return Status::Ok();
       }

@@ -3,16 +3,19 @@
 #define MAPREDUCE_ENGINE_PART_FILE_H_
 
 // One file of an output, written by several tasks at once, in their order. The first unfinished
-// task writes to the file, those behind it into memory up to a limit, then they wait. Tasks start
-// in order, so the first unfinished one is always running: no deadlock.
+// task writes to the file, those behind it into memory while the budget has room, then they wait.
+// What a finished task has left there counts as well: one slow task must not make the others fill
+// the memory. Tasks start in order, so the first unfinished one is always running: no deadlock.
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "mapreduce/api/operators.h"
-#include "mapreduce/base/cancel.h"
+#include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/mutex.h"
 #include "mapreduce/engine/execute.h"
 #include "mapreduce/io/output_file.h"
@@ -23,9 +26,12 @@ namespace millrace {
 class PartFile {
  public:
   /// Tasks first_task … first_task + task_count - 1 write it. The file is created by the first
-  /// that needs it. `ahead_bytes_max`: what one waiting task may hold.
-  PartFile(FileSystem& files, const std::string& directory, std::string path, Compression compression,
-           std::size_t first_task, std::size_t task_count, std::size_t ahead_bytes_max);
+  /// that needs it. `budget`: retains what waits for its turn; outlives the file.
+  PartFile(FileSystem& files, MemoryBudget& budget, const std::string& directory, std::string path,
+           Compression compression, std::size_t first_task, std::size_t task_count);
+  PartFile(const PartFile&) = delete;
+  PartFile& operator=(const PartFile&) = delete;
+  ~PartFile();
 
   /// Errors: of the file, and kCancelled for a task that an earlier one's failure abandoned.
   Status Append(std::size_t task, std::string_view text, std::uint64_t rows);
@@ -43,7 +49,8 @@ class PartFile {
 
  private:
   struct Waiting {
-    std::string text;
+    std::vector<std::string> texts;  // Not one string: growing it would hold everything twice.
+    std::uint64_t bytes = 0;
     std::uint64_t rows = 0;
     bool is_finished = false;
   };
@@ -53,11 +60,11 @@ class PartFile {
   Status CloseFile();
 
   FileSystem& files_;
+  MemoryBudget& budget_;
   const std::string full_path_;
   const Compression compression_;
   const std::size_t first_task_;
   const std::size_t end_task_;
-  const std::size_t ahead_bytes_max_;
   OutputFileRecord record_;
   std::unique_ptr<OutputFile> file_;  // Used by the current task alone.
 

@@ -57,8 +57,8 @@ Status CallDefine(const JobRegistration& registration, Job& job) {
   } catch (const std::bad_alloc&) {
     return Status::ResourceLimit("out of memory while defining the job ", registration.name);
   } catch (const std::exception& error) {
-    return Status::UserCode("the definition of the job ", registration.name, " threw: ",
-                            error.what());
+    return Status::UserCode("the definition of the job ", registration.name,
+                            " threw: ", error.what());
   } catch (...) {
     return Status::UserCode("the definition of the job ", registration.name, " threw");
   }
@@ -196,8 +196,8 @@ Result<PlannedJob> PlanJob(FileSystem& files, const PlanRequest& request,
 }
 
 Result<PlannedJob> PlanAgain(FileSystem& files, const proto::Plan& plan, int threads) {
-  PlanRequest request{.job = plan.job(), .date = plan.date(),
-                      .parts = static_cast<int>(plan.parts())};
+  PlanRequest request{
+      .job = plan.job(), .date = plan.date(), .parts = static_cast<int>(plan.parts())};
   MR_ASSIGN_OR_RETURN(request.compression, ParseCompression(plan.compression()));
   for (const proto::Parameter& parameter : plan.parameters()) {
     request.params[parameter.name()] = parameter.value();

@@ -5,8 +5,8 @@
 // The identity of a plan, and how two plans differ.
 //
 // Of a shard's path counts what decides the output: its name relative to the deepest directory that
-// holds all shards of its input, since that orders the shards and names documents. So the same files
-// in another folder are the same plan.
+// holds all shards of its input, since that orders the shards and names documents. So the same
+// files in another folder are the same plan.
 
 #include <cstdint>
 #include <string>
@@ -37,8 +37,10 @@ std::string RunId(const proto::Plan& plan, const Hash128& fingerprint);
 std::vector<std::string> PlanDifferences(const proto::Plan& before, const proto::Plan& now);
 
 /// PlanDifferences' part about one input.
-std::vector<std::string> InputDifferences(const proto::Plan& before, const proto::PlanInput& input_before,
-                                          const proto::Plan& now, const proto::PlanInput& input_now);
+std::vector<std::string> InputDifferences(const proto::Plan& before,
+                                          const proto::PlanInput& input_before,
+                                          const proto::Plan& now,
+                                          const proto::PlanInput& input_now);
 
 /// The first few of `differences` as one clause: "a; b; c and 4 more".
 std::string FirstOf(const std::vector<std::string>& differences);

@@ -19,9 +19,25 @@ std::string TaskName(std::size_t task) {
 /// A stage that reads this one's output, as one slot feeds it.
 struct NextStage {
   const StageSource* source;
+  std::unique_ptr<MemoryBudget::Lease> lease;
   std::unique_ptr<CombineOperator> combiner;
   std::unique_ptr<Collector> collector;
   std::uint64_t order_base;
+  std::uint64_t reject_order;
+};
+
+/// A map of the next stage inside this reduce task. It has a context of its own: what it rejects
+/// or draws at random must not depend on when the reduce hands on a batch.
+struct NextMap {
+  NextMap(Execution& execution, const NextStage& next, std::size_t task, const std::string& stage,
+          std::uint64_t task_order)
+      : rejects(execution.rejects(), next.reject_order + task, task_order),
+        context(TaskName(task), stage, execution.options().date, &rejects),
+        map(next.source->make_record_map(context, *next.collector)) {}
+
+  TaskRejects rejects;
+  Context context;
+  const std::unique_ptr<RecordMapOperator> map;
 };
 
 class ReduceSlot final : public Slot {
@@ -35,10 +51,14 @@ class ReduceSlot final : public Slot {
         if (stages[next].sources[s].stage != static_cast<int>(phase.stage)) continue;
         NextStage& target = next_.emplace_back();
         target.source = &stages[next].sources[s];
-        target.collector = execution.MakeCollector(next, lease_, timer_, &target.combiner);
+        target.lease = std::make_unique<MemoryBudget::Lease>(execution.budget().Join());
+        target.collector = execution.MakeCollector(next, *target.lease, timer_, &target.combiner);
         target.order_base = static_cast<std::uint64_t>(s) << 32;
+        target.reject_order = phase.reject_order + phase.ranges.size() * next_.size();
       }
     }
+    // So that the collectors don't take it. Where it is more than the budget has, that is tiny.
+    static_cast<void>(lease_.TryGrow(execution.CursorBytes(phase.stage)));
   }
   ~ReduceSlot() override {
     timer_.Flush();
@@ -46,18 +66,6 @@ class ReduceSlot final : public Slot {
   }
 
   Status Run(std::size_t task) override {
-    const Status status = Reduce(task);
-    if (!status.ok()) AbandonBehind(*phase_.parts, task);
-    return status;
-  }
-
-  Status Close() override {
-    for (NextStage& next : next_) MR_RETURN_IF_ERROR(next.collector->Close());
-    return Status::Ok();
-  }
-
- private:
-  Status Reduce(std::size_t task) {
     TaskRejects rejects(execution_.rejects(), phase_.reject_order + task);
     Context context(TaskName(task), stage_.name, execution_.options().date, &rejects);
     ThisThreadsRecord() = context.current_record();
@@ -70,16 +78,23 @@ class ReduceSlot final : public Slot {
     return Status::Ok();
   }
 
+  Status Close() override {
+    for (NextStage& next : next_) MR_RETURN_IF_ERROR(next.collector->Close());
+    return Status::Ok();
+  }
+
+ private:
+
   Status ReduceRangeOf(std::size_t task, Context& context) {
     MR_RETURN_IF_ERROR(execution_.CheckGoOn(phase_.reject_order + task));
     timer_.Switch(Phase::kMerge);
     FanOutSink out;
     out.set_timer(&timer_);
-    std::vector<std::unique_ptr<RecordMapOperator>> maps;
+    std::vector<std::unique_ptr<NextMap>> maps;
     for (NextStage& next : next_) {
       next.collector->BeginTask(next.order_base + task);
-      maps.push_back(next.source->make_record_map(context, *next.collector));
-      out.Add(maps.back().get(), Phase::kMap);
+      maps.push_back(std::make_unique<NextMap>(execution_, next, task, stage_.name, phase_.reject_order + task));
+      out.Add(maps.back()->map.get(), Phase::kMap);
     }
     TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, out);
     {
@@ -93,7 +108,9 @@ class ReduceSlot final : public Slot {
       MR_RETURN_IF_ERROR(reducer->Close());
     }
     for (std::size_t i = 0; i < next_.size(); ++i) {
-      MR_RETURN_IF_ERROR(maps[i]->Close());
+      MR_RETURN_IF_ERROR(maps[i]->map->Close());
+      MR_RETURN_IF_ERROR(maps[i]->rejects.Close());
+      execution_.AddCounters(maps[i]->context);
       MR_RETURN_IF_ERROR(next_[i].collector->EndTask());
     }
     timer_.Switch(Phase::kWrite);

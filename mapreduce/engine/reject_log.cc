@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kShownMax = 5;
 constexpr std::size_t kTaskBytesInMemory = std::size_t{64} << 10;
+constexpr std::size_t kLogBytesInMemory = std::size_t{8} << 20;  // Of all tasks that are done.
 
 std::string Describe(const RejectedRecord& record) {
   std::string place = record.shard.empty() ? "a group of " + std::string(record.input)
@@ -23,7 +24,8 @@ std::string Describe(const RejectedRecord& record) {
 
 Status TaskRejects::Add(const RejectedRecord& record) {
   AppendTsvRow(rows_, std::tuple(record.input, record.shard, record.offset, record.reason), record.raw);
-  const bool go_on = log_.Count(order_, count_++, record);
+  const bool go_on = log_.Count(*this, record);
+  ++count_;
   if (!go_on) return Status::BadData("too many records were rejected");
   return rows_.size() > kTaskBytesInMemory ? Spool() : Status::Ok();
 }
@@ -41,7 +43,7 @@ Status TaskRejects::Spool() {
 Status TaskRejects::Close() {
   if (count_ == 0) return Status::Ok();
   RejectLog::Logged logged;
-  if (spool_ != nullptr) {
+  if (spool_ != nullptr || !log_.HasRoom(rows_.size())) {
     MR_RETURN_IF_ERROR(Spool());
     MR_RETURN_IF_ERROR(spool_->Close());
     logged.spool_path = spool_path_;
@@ -53,21 +55,33 @@ Status TaskRejects::Close() {
   return Status::Ok();
 }
 
-bool RejectLog::Count(std::uint64_t order, std::uint64_t index_in_task, const RejectedRecord& record) {
+bool RejectLog::HasRoom(std::size_t bytes) {
+  MutexLock lock(mutex_);
+  if (bytes_ + bytes > kLogBytesInMemory) return false;
+  bytes_ += bytes;
+  return true;
+}
+
+bool RejectLog::KnowsFirstBefore(std::uint64_t order) const {
+  return first_.size() == kShownMax && std::prev(first_.end())->first.first < order;
+}
+
+bool RejectLog::Count(const TaskRejects& task, const RejectedRecord& record) {
   MutexLock lock(mutex_);
   ++count_;
-  if (index_in_task < kShownMax) {
-    first_.emplace(std::pair(order, index_in_task), Describe(record));
+  if (task.count_ < kShownMax) {
+    first_.emplace(std::pair(task.order_, task.count_), Describe(record));
     if (first_.size() > kShownMax) first_.erase(std::prev(first_.end()));
   }
-  if (IsExceeded()) is_exceeded_ = true;
-  return !IsExceeded() || index_in_task + 1 < kShownMax;
+  if (!IsExceeded()) return true;
+  is_exceeded_ = true;
+  return task.order_ == task.task_order_ ? task.count_ + 1 < kShownMax : !KnowsFirstBefore(task.task_order_);
 }
 
 bool RejectLog::ShouldStop(std::uint64_t order) {
   if (!is_exceeded_.load(std::memory_order_relaxed)) return false;
   MutexLock lock(mutex_);
-  return IsExceeded() && first_.size() == kShownMax && std::prev(first_.end())->first.first < order;
+  return IsExceeded() && KnowsFirstBefore(order);
 }
 
 std::uint64_t RejectLog::count() {
@@ -79,7 +93,9 @@ Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
   MutexLock lock(mutex_);
   std::string allowed;
   if (limit_.percent >= 0) {
-    if (!is_final || static_cast<double>(count_) * 100 <= limit_.percent * static_cast<double>(records_read)) {
+    // A hair of tolerance: 0.57 % of 10,000 is 57, but not in binary.
+    const double allowed_count = limit_.percent / 100 * static_cast<double>(records_read);
+    if (!is_final || static_cast<double>(count_) <= allowed_count * (1 + 1e-12)) {
       return Status::Ok();
     }
     char text[64];

@@ -27,16 +27,22 @@ class RejectLog;
 /// One task's rejects. One thread at a time.
 class TaskRejects final : public RejectSink {
  public:
-  TaskRejects(RejectLog& log, std::uint64_t order) : log_(log), order_(order) {}
+  TaskRejects(RejectLog& log, std::uint64_t order) : TaskRejects(log, order, order) {}
+  /// Of a map that runs inside the task `of_task`: that must go on for its own rejects, which come
+  /// before these.
+  TaskRejects(RejectLog& log, std::uint64_t order, std::uint64_t of_task)
+      : log_(log), order_(order), task_order_(of_task) {}
   Status Add(const RejectedRecord& record) override;
   /// The task is complete: its rejects count.
   Status Close();
 
  private:
+  friend class RejectLog;
   Status Spool();
 
   RejectLog& log_;
   const std::uint64_t order_;
+  const std::uint64_t task_order_;
   RowBuffer rows_;
   std::uint64_t count_ = 0;
   std::unique_ptr<WritableFile> spool_;
@@ -66,8 +72,12 @@ class RejectLog {
     std::string spool_path;
   };
   bool IsExceeded() const MR_REQUIRES(mutex_) { return limit_.percent < 0 && count_ > limit_.count; }
+  /// Whether a task that is done may leave so much in memory; counted if so.
+  bool HasRoom(std::size_t bytes);
+  /// Whether no record of task `order` can be among the first five.
+  bool KnowsFirstBefore(std::uint64_t order) const MR_REQUIRES(mutex_);
   /// Whether the task should go on.
-  bool Count(std::uint64_t order, std::uint64_t index_in_task, const RejectedRecord& record);
+  bool Count(const TaskRejects& task, const RejectedRecord& record);
 
   FileSystem& files_;
   const std::string scratch_directory_;
@@ -78,6 +88,7 @@ class RejectLog {
   // (task, index in it) -> line for the message: the first five of all.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> first_ MR_GUARDED_BY(mutex_);
   std::map<std::uint64_t, Logged> logged_ MR_GUARDED_BY(mutex_);
+  std::size_t bytes_ MR_GUARDED_BY(mutex_) = 0;  // Of the rows in logged_.
 };
 
 }  // namespace millrace

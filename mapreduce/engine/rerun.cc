@@ -53,9 +53,8 @@ class Rerun {
   Result<RerunReport> Execute() {
     CreatedDirectories parents(files_);
     if (into_) MR_RETURN_IF_ERROR(parents.Make(ParentPath(into_->output)));
-    MR_ASSIGN_OR_RETURN(
-        WorkDirectory work,
-        WorkDirectory::Acquire(files_, into_ ? into_->work : output_.RerunWork()));
+    MR_ASSIGN_OR_RETURN(WorkDirectory work,
+                        WorkDirectory::Acquire(files_, into_ ? into_->work : output_.RerunWork()));
     CreatedDirectories scratch_parents(files_);
     std::optional<WorkDirectory> scratch;
     if (!scratch_.empty()) {
@@ -64,9 +63,9 @@ class Rerun {
           scratch, WorkDirectory::Acquire(files_, output_.ScratchBelow(scratch_) + "-rerun"));
     }
     ActiveRun active(work.path(), scratch ? scratch->path() : "");
-    const std::uint64_t split_bytes =
-        request_.split_bytes > 0 ? request_.split_bytes
-                                 : DefaultSplitBytes(planned_.stored_bytes, parallel_);
+    const std::uint64_t split_bytes = request_.split_bytes > 0
+                                          ? request_.split_bytes
+                                          : DefaultSplitBytes(planned_.stored_bytes, parallel_);
     MR_RETURN_IF_ERROR(CheckSplitBytes(planned_.stored_bytes, split_bytes));
     ExecutionOptions execution{
         .parallel = parallel_,
@@ -127,8 +126,9 @@ Result<RerunReport> RerunOutput(const RerunRequest& request, CancelToken& cancel
   try {
     return Rerun(request, cancel, progress).Run();
   } catch (const std::bad_alloc&) {
-    return Status::ResourceLimit("out of memory; use fewer tasks at once (--parallel) or a smaller "
-                                 "--memory budget");
+    return Status::ResourceLimit(
+        "out of memory; use fewer tasks at once (--parallel) or a smaller "
+        "--memory budget");
   }
 }
 

@@ -45,10 +45,10 @@ class JobRun {
     MR_ASSIGN_OR_RETURN(planned_, PlanJob(files_, AsPlanRequest(), request_.inputs, parallel_));
     MR_RETURN_IF_ERROR(
         CheckOverlap(files_, place_, request_.date, request_.inputs, planned_.inputs));
-    split_bytes_ = request_.split_bytes > 0
-                       ? request_.split_bytes
-                       : DefaultSplitBytes(planned_.stored_bytes, parallel_);
+    split_bytes_ = request_.split_bytes > 0 ? request_.split_bytes
+                                            : DefaultSplitBytes(planned_.stored_bytes, parallel_);
     MR_RETURN_IF_ERROR(CheckSplitBytes(planned_.stored_bytes, split_bytes_));
+    if (!request_.dry_run) ClearDeadRun();
     MR_ASSIGN_OR_RETURN(std::optional<RunSummary> finished, LookAtOutput());
     if (finished) return *std::move(finished);
     if (request_.dry_run) return PlanSummary();
@@ -64,17 +64,35 @@ class JobRun {
             .compression = request_.compression};
   }
 
+  // What a killed run left goes away, also where this run will find the output up to date. A live
+  // run's directories are locked; whatever else fails here fails again, and is reported, in
+  // Execute.
+  void ClearDeadRun() {
+    const auto clear = [this](const std::string& path) -> Result<WorkDirectory> {
+      if (!files_.Stat(path).ok()) return Status::NotFound(path);
+      return WorkDirectory::Acquire(files_, path);
+    };
+    if (!request_.scratch.empty()) {
+      static_cast<void>(clear(place_.ScratchBelow(request_.scratch)));
+    }
+    const Result<WorkDirectory> work = clear(place_.work);
+    if (work.ok()) static_cast<void>(RecoverPublish(files_, place_.output, place_.retired));
+  }
+
   // A summary if the output is there already, an error if something else is, otherwise nothing.
   Result<std::optional<RunSummary>> LookAtOutput() {
     if (request_.force) return std::optional<RunSummary>();
-    MR_ASSIGN_OR_RETURN(const ExistingOutput existing,
-                        ExamineOutput(files_, place_.output, planned_, parallel_, cancel_,
-                                      progress_));
+    MR_ASSIGN_OR_RETURN(
+        const ExistingOutput existing,
+        ExamineOutput(files_, place_.output, planned_, parallel_, cancel_, progress_));
     if (existing.state == ExistingOutput::State::kAbsent) return std::optional<RunSummary>();
     if (existing.state == ExistingOutput::State::kInTheWay) {
       return Status::CannotCreate(Printable(request_.output), " exists and ", existing.why,
                                   "; use --force to replace it or choose another --output");
     }
+    // Its name may not be durable yet: the run that published it may have failed at just that.
+    const Status synced = files_.SyncDirectory(ParentPath(place_.output));
+    if (synced.code() == StatusCode::kResourceLimit) return synced;
     RunSummary summary = PlanSummary();
     summary.state = RunState::kUpToDate;
     FillFrom(existing.manifest, summary);
@@ -122,19 +140,19 @@ class JobRun {
     std::optional<WorkDirectory> scratch;
     if (!request_.scratch.empty()) {
       MR_RETURN_IF_ERROR(scratch_parents.Make(request_.scratch));
-      MR_ASSIGN_OR_RETURN(
-          scratch, WorkDirectory::Acquire(files_, place_.ScratchBelow(request_.scratch)));
+      MR_ASSIGN_OR_RETURN(scratch,
+                          WorkDirectory::Acquire(files_, place_.ScratchBelow(request_.scratch)));
     }
     ActiveRun active(work.path(), scratch ? scratch->path() : "");
-    ExecutionOptions execution{.parallel = parallel_,
-                               .memory_bytes = request_.memory_bytes,
-                               .split_bytes = split_bytes_,
-                               .max_rejects = request_.max_rejects,
-                               .output_directory = JoinPath(work.path(), "output"),
-                               .scratch_directory =
-                                   JoinPath(scratch ? scratch->path() : work.path(), "scratch"),
-                               .cancel = &cancel_,
-                               .progress = progress_};
+    ExecutionOptions execution{
+        .parallel = parallel_,
+        .memory_bytes = request_.memory_bytes,
+        .split_bytes = split_bytes_,
+        .max_rejects = request_.max_rejects,
+        .output_directory = JoinPath(work.path(), "output"),
+        .scratch_directory = JoinPath(scratch ? scratch->path() : work.path(), "scratch"),
+        .cancel = &cancel_,
+        .progress = progress_};
     MR_RETURN_IF_ERROR(files_.MakeDirectory(execution.output_directory));
     MR_RETURN_IF_ERROR(files_.MakeDirectory(execution.scratch_directory));
     MR_ASSIGN_OR_RETURN(const StagedRun staged, StageRun(files_, planned_, execution));
@@ -175,8 +193,9 @@ Result<RunSummary> RunJob(const RunRequest& request, CancelToken& cancel, Progre
     summary->peak_memory_bytes = PeakMemoryBytes();
     return summary;
   } catch (const std::bad_alloc&) {
-    return Status::ResourceLimit("out of memory; use fewer tasks at once (--parallel) or a smaller "
-                                 "--memory budget");
+    return Status::ResourceLimit(
+        "out of memory; use fewer tasks at once (--parallel) or a smaller "
+        "--memory budget");
   }
 }
 

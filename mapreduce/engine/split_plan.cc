@@ -17,8 +17,8 @@ constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 constexpr std::uint64_t kSplitBytesMin = kMebibyte;
 constexpr std::uint64_t kSplitBytesMax = 32 * kMebibyte;
 
-// Opening a file costs about as much as reading this many bytes of it; so a pack of empty files ends
-// as well. Small against the split size, which tests make tiny.
+// Opening a file costs about as much as reading this many bytes of it; so a pack of empty files
+// ends as well. Small against the split size, which tests make tiny.
 std::uint64_t FileCost(std::uint64_t split_bytes) {
   return std::min<std::uint64_t>(split_bytes / 256, 16 * 1024);
 }
@@ -41,8 +41,7 @@ class Packer {
     if (ranges.size() == 1 && Bytes(ranges[0]) < split_bytes_) {
       Put({input, shard, ranges[0]});
       weight_ += FileCost(split_bytes_);
-      if (weight_ >= split_bytes_ ||
-          (weight_ >= split_bytes_ / 4 && EndsPack(file.file.path))) {
+      if (weight_ >= split_bytes_ || (weight_ >= split_bytes_ / 4 && EndsPack(file.file.path))) {
         EndPack();
       }
       return;

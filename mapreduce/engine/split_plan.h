@@ -7,8 +7,8 @@
 // output.
 //
 // A pack ends when it has reached the split size, or, once it holds a quarter of it, after a file
-// whose name's hash says so. Thanks to the second rule an added or removed file moves the borders of
-// few packs: the next such file brings the old borders back, and the task results behind it stay
+// whose name's hash says so. Thanks to the second rule an added or removed file moves the borders
+// of few packs: the next such file brings the old borders back, and the task results behind it stay
 // valid.
 
 #include <cstdint>

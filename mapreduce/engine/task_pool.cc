@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "mapreduce/base/mutex.h"
+#include "mapreduce/engine/without_exceptions.h"
 
 namespace millrace {
 namespace {
@@ -45,47 +47,51 @@ class TaskQueue {
   std::size_t failed_task_ MR_GUARDED_BY(mutex_) = 0;
 };
 
-template <class F>
-Status WithoutBadAlloc(F&& f) {
-  try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    return Status::ResourceLimit("the system gave no more memory; lower --memory or --parallel");
-  }
-}
-
+/// Runs the tasks of one thread.
 void WorkThrough(TaskQueue& queue, std::size_t count, const CancelToken* cancel,
-                 const std::function<Result<std::unique_ptr<Slot>>()>& make_slot) {
+                 const std::function<Result<std::unique_ptr<Slot>>()>& make_slot,
+                 const std::function<void(std::size_t)>& on_failure) {
   std::size_t task = 0;
   if (!queue.Take(&task)) return;
+  const auto fail = [&](const Status& status) {
+    queue.Fail(task, status);
+    if (on_failure != nullptr) on_failure(task);
+  };
   std::unique_ptr<Slot> slot;
-  const Status made = WithoutBadAlloc([&] {
+  const Status made = WithoutExceptions([&] {
     MR_ASSIGN_OR_RETURN(slot, make_slot());
     return Status::Ok();
   });
-  if (!made.ok()) return queue.Fail(task, made);
+  if (!made.ok()) return fail(made);
   do {
-    const Status status = WithoutBadAlloc([&] {
+    const Status status = WithoutExceptions([&] {
       if (cancel != nullptr && cancel->cancelled()) return Status::Cancelled("cancelled");
       return slot->Run(task);
     });
-    if (!status.ok()) queue.Fail(task, status);
+    if (!status.ok()) fail(status);
   } while (queue.Take(&task));
   if (queue.failed()) return;
-  const Status closed = WithoutBadAlloc([&] { return slot->Close(); });
+  const Status closed = WithoutExceptions([&] { return slot->Close(); });
   if (!closed.ok()) queue.Fail(count, closed);
 }
 
 }  // namespace
 
 Status RunTasks(std::size_t count, int slots, const CancelToken* cancel,
-                const std::function<Result<std::unique_ptr<Slot>>()>& make_slot) {
+                const std::function<Result<std::unique_ptr<Slot>>()>& make_slot,
+                const std::function<void(std::size_t task)>& on_failure) {
   TaskQueue queue(count);
   const std::size_t threads = std::min(count, static_cast<std::size_t>(std::max(1, slots)));
-  const auto work = [&] { WorkThrough(queue, count, cancel, make_slot); };
+  const auto work = [&] { WorkThrough(queue, count, cancel, make_slot, on_failure); };
   {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work);
+    others.reserve(threads);
+    try {
+      while (others.size() + 1 < threads) others.emplace_back(work);
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those there are do the work.
+    } catch (const std::bad_alloc&) {
+    }
     if (count > 0) work();
   }
   return queue.status();

@@ -24,9 +24,13 @@ class Slot {
 /// Runs tasks 0 … count-1 on up to `slots` threads, each with a slot of its own, starting them in
 /// order. After an error no later task starts, earlier ones run to their end, and the error of the
 /// smallest task is returned: which one it is does not depend on timing. std::bad_alloc is
-/// kResourceLimit.
+/// kResourceLimit; any other exception, which only a job's code throws, kUserCode.
+///
+/// `on_failure` (may be null) hears of every task that was started and will not finish, whatever
+/// the reason, from the task's thread: who waits for it must wait no longer.
 Status RunTasks(std::size_t count, int slots, const CancelToken* cancel,
-                const std::function<Result<std::unique_ptr<Slot>>()>& make_slot);
+                const std::function<Result<std::unique_ptr<Slot>>()>& make_slot,
+                const std::function<void(std::size_t task)>& on_failure = nullptr);
 
 }  // namespace millrace
 

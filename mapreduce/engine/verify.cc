@@ -37,8 +37,8 @@ struct Check {
 Status CheckFile(FileSystem& files, const CancelToken& cancel, Check& check) {
   MR_RETURN_IF_ERROR(cancel.Check());
   std::error_code error;
-  const auto status = check.is_input ? fs::status(check.path, error)
-                                     : fs::symlink_status(check.path, error);
+  const auto status =
+      check.is_input ? fs::status(check.path, error) : fs::symlink_status(check.path, error);
   if (status.type() == fs::file_type::not_found) {
     if (check.is_input) {
       check.note = check.name + " is gone";
@@ -58,14 +58,15 @@ Status CheckFile(FileSystem& files, const CancelToken& cancel, Check& check) {
                     std::to_string(check.bytes);
     return {};
   }
-  const Result<Hash128> digest = check.is_input ? DigestFile(files, check.path, &cancel)
-                                                : HashFile(files, check.path, cancel);
+  const Result<Hash128> digest =
+      check.is_input ? DigestFile(files, check.path, &cancel) : HashFile(files, check.path, cancel);
   if (!digest.ok()) {
     if (digest.error().code() == StatusCode::kCancelled) return digest.error();
     check.problem = check.name + " can't be read: " + digest.error().message();
   } else if (digest->Hex() != check.xxh128) {
-    check.problem = check.name + (check.is_input ? " changed: its bytes differ from what was read"
-                                                 : " is damaged: its bytes differ from the manifest");
+    check.problem =
+        check.name + (check.is_input ? " changed: its bytes differ from what was read"
+                                     : " is damaged: its bytes differ from the manifest");
   }
   return {};
 }

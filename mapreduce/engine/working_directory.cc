@@ -15,8 +15,9 @@ Status WorkingDirectoryScope::Enter(const std::string& directory) {
   if (directory.empty()) return {};
   previous_fd_ = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (previous_fd_ < 0 || chdir(directory.c_str()) != 0) {
-    return Status::NotFound("cannot go to ", directory, ", where the run was started: ",
-                            std::strerror(errno), "; its inputs lie there");
+    return Status::NotFound("cannot go to ", directory,
+                            ", where the run was started: ", std::strerror(errno),
+                            "; its inputs lie there");
   }
   return {};
 }

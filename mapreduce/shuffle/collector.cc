@@ -30,9 +30,11 @@ std::string_view SampleKey(const CollectorOptions& options, const char* key, std
 }  // namespace
 
 SortCollector::SortCollector(const CollectorOptions& options, bool combines_kept)
-    : options_(options),
+    : Collector(options),
+      options_(options),
       combines_kept_(combines_kept),
-      buffer_(*options.lease, options.reserve_bytes), sample_(options.store->sample_capacity()) {}
+      buffer_(*options.lease, options.reserve_bytes),
+      sample_(options.store->sample_capacity()) {}
 
 Status SortCollector::Consume(EmitBatch& batch) {
   const Phase previous = options_.timer->Switch(Phase::kSort);
@@ -112,7 +114,8 @@ Status SortCollector::Close() {
 }
 
 TableCollector::TableCollector(const CollectorOptions& options, std::size_t state_bytes)
-    : options_(options),
+    : Collector(options),
+      options_(options),
       table_(state_bytes, *options.lease, options.reserve_bytes),
       rest_(options, /*combines_kept=*/false),  // It comes in because hardly any keys are equal.
       rest_batch_(rest_),
@@ -165,21 +168,24 @@ Status TableCollector::Forward(EmitBatch& batch, std::size_t from) {
 
 Status TableCollector::StoreTable(bool memory_is_short) {
   const Phase previous = options_.timer->Switch(Phase::kSort);
-  MR_ASSIGN_OR_RETURN(const auto runs, table_.TakeRuns());
-  for (const std::shared_ptr<const MemoryRun>& run : runs) {
+  MR_ASSIGN_OR_RETURN(auto runs, table_.TakeRuns());
+  for (std::shared_ptr<const MemoryRun>& run : runs) {
     for (std::size_t i = 0; i < run->record_count(); ++i) {
       const RecordView record = run->Record(i);
       sample_.Offer(SampleKey(options_, record.key, record.key_bytes));
     }
     const RunOrder order{0, sequence_++};
-    if (!memory_is_short && options_.store->TryRetain(run->charged_bytes())) {
-      options_.store->AddMemory(order, run, run->charged_bytes());
+    const std::uint64_t bytes = run->charged_bytes();
+    if (!memory_is_short && options_.store->TryRetain(bytes, options_.lease)) {
+      options_.store->AddMemory(order, std::move(run), bytes);
       continue;
     }
     options_.timer->Switch(Phase::kSpill);
     const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
     MR_RETURN_IF_ERROR(CopyRun(*run->Read({}), *writer));
     MR_RETURN_IF_ERROR(options_.store->AddFile(order, *writer));
+    run.reset();
+    options_.lease->Shrink(bytes);
     options_.timer->Switch(Phase::kSort);
   }
   options_.timer->Switch(previous);

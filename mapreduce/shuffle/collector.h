@@ -33,18 +33,25 @@ struct CollectorOptions {
   std::uint64_t reserve_bytes = 0;   ///< Most that one slot can ever hold.
   CombineOperator* combiner = nullptr;  ///< May be null.
   GroupReader::PrefixBytes group_bytes = nullptr;  ///< Null: whole keys make groups.
-  bool spill_every_batch = false;    ///< Tests: nothing stays in memory.
+  bool spill_every_batch = false;    ///< Tests: batches of one record, and nothing stays in memory.
 };
 
 /// One slot's sink of one stage. One thread at a time; lease, store and timer outlive it.
 class Collector : public EmitSink {
  public:
+  explicit Collector(const CollectorOptions& options)
+      : batch_records_(options.spill_every_batch ? 1 : kBatchRecords) {}
+  std::size_t batch_records() const final { return batch_records_; }
+
   /// What comes from now on belongs to `task`. Tasks of a slot come in increasing order.
   virtual void BeginTask(std::uint64_t task) = 0;
   /// The task's emissions are complete.
   virtual Status EndTask() = 0;
   /// The slot is done: everything goes to the store.
   virtual Status Close() = 0;
+
+ private:
+  const std::size_t batch_records_;
 };
 
 /// See above.

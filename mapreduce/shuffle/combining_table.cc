@@ -126,7 +126,7 @@ CombiningTable::CombiningTable(std::size_t state_bytes, MemoryBudget::Lease& lea
 }
 
 CombiningTable::~CombiningTable() {
-  for (Tier* tier : {&short_, &middle_, &long_}) Forget(*tier);
+  for (Tier* tier : {&short_, &middle_, &long_}) Forget(*tier, 0);
   lease_.Shrink(arena_charged_);
 }
 
@@ -134,8 +134,9 @@ std::uint64_t CombiningTable::ChargeOf(const Tier& tier, int capacity_bits) cons
   return capacity_bits == 0 ? 0 : (tier.cell_bytes + SealBytesPerCell(tier.cell_bytes)) << capacity_bits;
 }
 
-void CombiningTable::Forget(Tier& tier) {
-  lease_.Shrink(ChargeOf(tier, tier.capacity_bits));
+// Of what the tier has charged, `kept_bytes` stay charged.
+void CombiningTable::Forget(Tier& tier, std::uint64_t kept_bytes) {
+  lease_.Shrink(ChargeOf(tier, tier.capacity_bits) - kept_bytes);
   tier.cells = VirtualBuffer();
   tier.capacity_bits = 0;
   tier.count = 0;
@@ -319,11 +320,6 @@ Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_
   return true;
 }
 
-std::uint64_t CombiningTable::runs_bytes() const {
-  return short_.count * short_.cell_bytes + middle_.count * middle_.cell_bytes +
-         (long_.count > 0 ? long_.count * sizeof(SortEntry) + arena_used_ : 0);
-}
-
 Result<std::vector<std::shared_ptr<const MemoryRun>>> CombiningTable::TakeRuns() {
   std::vector<std::shared_ptr<const MemoryRun>> runs;
   if (short_.count > 0) {
@@ -365,9 +361,9 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
   const char* const cells = packed.data();
   std::vector<VirtualBuffer> memory;
   memory.push_back(std::move(packed));
-  const std::size_t cell_bytes = tier.cell_bytes;
-  Forget(tier);
-  return MemoryRun::OfCells(cells, count, kKeyBytes, state_bytes_, std::move(memory), count * cell_bytes);
+  const std::uint64_t charged = count * tier.cell_bytes;
+  Forget(tier, charged);
+  return MemoryRun::OfCells(cells, count, kKeyBytes, state_bytes_, std::move(memory), charged);
 }
 
 Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
@@ -390,10 +386,10 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
   std::vector<VirtualBuffer> memory;
   memory.push_back(std::move(entries));
   memory.push_back(std::move(arena_));
+  lease_.Shrink(arena_charged_ - arena_used_);
   arena_used_ = 0;
-  lease_.Shrink(arena_charged_);
   arena_charged_ = 0;
-  Forget(long_);
+  Forget(long_, count * sizeof(SortEntry));
   return MemoryRun::OfRecords(sorted, count, std::move(memory), charged);
 }
 

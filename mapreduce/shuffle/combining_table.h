@@ -56,10 +56,9 @@ class CombiningTable {
   std::size_t key_count() const { return short_.count + middle_.count + long_.count; }
   bool empty() const { return key_count() == 0; }
 
-  /// The keys with their states as sorted runs, one per tier in use. Their memory is what
-  /// `runs_bytes()` says; it is not charged to the lease. The table is empty afterwards.
+  /// The keys with their states as sorted runs, one per tier in use. What they charge stays with
+  /// the lease: the caller hands it over or gives it back. The table is empty afterwards.
   Result<std::vector<std::shared_ptr<const MemoryRun>>> TakeRuns();
-  std::uint64_t runs_bytes() const;
 
  private:
   // Cells of fixed size, or slots of the long tier.
@@ -89,7 +88,7 @@ class CombiningTable {
   Result<std::shared_ptr<const MemoryRun>> TakeCells(Tier& tier);
   Result<std::shared_ptr<const MemoryRun>> TakeLong();
   std::uint64_t ChargeOf(const Tier& tier, int capacity_bits) const;
-  void Forget(Tier& tier);
+  void Forget(Tier& tier, std::uint64_t kept_bytes);
 
   const std::size_t state_bytes_;
   MemoryBudget::Lease& lease_;

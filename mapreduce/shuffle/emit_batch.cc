@@ -3,13 +3,36 @@
 
 namespace millrace {
 
+// Hands on what earlier records emitted; what the current one did moves to the front.
+void EmitBatch::FlushEarlier() {
+  if (record_end_ == block_.get()) return;
+  const char* const own = record_end_;
+  const auto own_bytes = static_cast<std::size_t>(end_ - own);
+  const auto own_count = static_cast<std::size_t>(record_offsets_ - offsets_);
+  const auto moved_by = static_cast<std::uint32_t>(own - block_.get());
+  const std::uint32_t* const own_offsets = offsets_;
+  end_ = record_end_;
+  offsets_ = record_offsets_;
+  HandOn();
+  std::memmove(block_.get(), own, own_bytes);
+  end_ = block_.get() + own_bytes;
+  offsets_ = offsets_end() - own_count;
+  std::memmove(offsets_, own_offsets, own_count * sizeof(std::uint32_t));
+  for (std::size_t i = 0; i < own_count; ++i) offsets_[i] -= moved_by;
+}
+
 void EmitBatch::MakeRoom(std::size_t need) {
+  if (need > kEmittedBytesMax) {
+    status_.Update(Status::ResourceLimit("a record of ", need - kHeaderBytes, " bytes was emitted, more than the ",
+                                         kEmittedBytesMax, " a record can have"));
+    end_ = record_end_;  // It goes nowhere: only its bytes need a place.
+    offsets_ = record_offsets_;
+  }
+  if (bytes() > kBatchBytesMax) FlushEarlier();
   if (bytes() > kBatchBytesMax) {
     Flush();
     flushed_in_record_ = true;
   }
-  // After one giant record the block shrinks again, so that it does not stay with every slot.
-  if (count() == 0 && block_bytes_ > 4 * kBatchBytesMax && need <= kBatchBytesMax) Resize(kBatchBytesMax);
   const auto room = static_cast<std::size_t>(reinterpret_cast<char*>(offsets_) - end_);
   if (room >= need) return;
 

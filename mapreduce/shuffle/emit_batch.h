@@ -12,12 +12,14 @@
 // the table behind each other (16: +25 % time, 256: no gain) and the stall of building a key and
 // reading it at once.
 //
-// A batch is handed on only between input records, so that a rejected record's emissions can be
-// taken back; a record that emits more than kBatchBytesMax can't be rejected any more.
+// A record's emissions are handed on only when it ends, so that those of a rejected one can be
+// taken back; a record that emits more than kBatchBytesMax can't be rejected any more. Whether it
+// can depends on the record alone, not on those before it in the batch.
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string_view>
 
@@ -27,8 +29,11 @@ namespace millrace {
 
 /// A batch is handed on at the first record border after this many emissions.
 inline constexpr std::size_t kBatchRecords = 64;
-/// A batch larger than this is handed on in the middle of an input record.
+/// What a record emits beyond this is handed on in the middle of the record.
 inline constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;
+/// The largest record: offsets have 32 bits, and it may begin behind others.
+inline constexpr std::size_t kEmittedBytesMax =
+    std::numeric_limits<std::uint32_t>::max() - 4 * kBatchBytesMax;
 
 class EmitBatch;
 
@@ -38,6 +43,8 @@ class EmitSink {
   virtual ~EmitSink() = default;
   /// Takes every record of `batch`; its bytes are reused afterwards.
   virtual Status Consume(EmitBatch& batch) = 0;
+  /// After how many emissions a batch is handed on; asked once, by the batch.
+  virtual std::size_t batch_records() const { return kBatchRecords; }
 };
 
 /// See above. One thread at a time.
@@ -45,7 +52,9 @@ class EmitBatch {
  public:
   static constexpr std::size_t kHeaderBytes = 8;
 
-  explicit EmitBatch(EmitSink& sink) : sink_(sink) { Resize(std::size_t{16} << 10); }
+  explicit EmitBatch(EmitSink& sink) : sink_(sink), flush_records_(sink.batch_records()) {
+    Resize(std::size_t{16} << 10);
+  }
   EmitBatch(const EmitBatch&) = delete;
   EmitBatch& operator=(const EmitBatch&) = delete;
 
@@ -72,20 +81,22 @@ class EmitBatch {
     record_offsets_ = offsets_;
     flushed_in_record_ = false;
   }
-  /// Takes back what was emitted since the last EndRecord(). False if some of it has been handed
-  /// on already.
+  /// Takes back what was emitted since the last EndRecord(). False if that was too much: some of
+  /// it may have been handed on already.
   bool DropRecord() {
-    if (flushed_in_record_) return false;
+    if (flushed_in_record_ || static_cast<std::size_t>(end_ - record_end_) > kBatchBytesMax) return false;
     end_ = record_end_;
     offsets_ = record_offsets_;
     return true;
   }
   /// Hands on what there is.
   void Flush() {
-    if (count() > 0 && status_.ok()) status_ = sink_.Consume(*this);
-    Clear();
+    HandOn();
+    // A block that has grown for a giant record shrinks, so that it does not stay with every slot.
+    if (block_bytes_ > 4 * kBatchBytesMax) [[unlikely]] Resize(kBatchBytesMax);
   }
-  /// The first error of the sink; later emissions go nowhere.
+  /// The first error of the sink, or kResourceLimit for a record larger than kEmittedBytesMax;
+  /// later emissions go nowhere.
   const Status& status() const { return status_; }
 
   /// For sinks.
@@ -98,9 +109,6 @@ class EmitBatch {
   static std::uint32_t KeyBytes(const char* record) { return Load32(record); }
   static std::uint32_t ValueBytes(const char* record) { return Load32(record + 4); }
   static const char* Key(const char* record) { return record + kHeaderBytes; }
-
-  /// Tests: hand on after every record.
-  void set_flush_records(std::size_t records) { flush_records_ = records; }
 
  private:
   static constexpr std::size_t kPadding = 32;  // Sinks may read 16 bytes beyond a key.
@@ -124,16 +132,21 @@ class EmitBatch {
     block_bytes_ = block_bytes;
     Clear();
   }
+  void HandOn() {
+    if (count() > 0 && status_.ok()) status_ = sink_.Consume(*this);
+    Clear();
+  }
   void MakeRoom(std::size_t need);
+  void FlushEarlier();
 
   EmitSink& sink_;
+  const std::size_t flush_records_;
   std::unique_ptr<char[]> block_;
   std::size_t block_bytes_ = 0;
   char* end_ = nullptr;
   std::uint32_t* offsets_ = nullptr;
   char* record_end_ = nullptr;
   std::uint32_t* record_offsets_ = nullptr;
-  std::size_t flush_records_ = kBatchRecords;
   bool flushed_in_record_ = false;
   Status status_;
 };

@@ -12,15 +12,23 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint64_t kRecordsPerCancelCheck = 4096;
-
-Status CopyRecords(Merger& merger, RunWriter& writer, const CancelToken* cancel) {
-  for (std::uint64_t count = 1; merger.Next(); ++count) {
-    writer.Add(merger.record());
-    if (cancel != nullptr && count % kRecordsPerCancelCheck == 0) {
-      MR_RETURN_IF_ERROR(cancel->Check());
-    }
+/// Asks for each batch whether to go on, whoever reads: a combiner knows no token.
+class CancellableCursor final : public RunCursor {
+ public:
+  CancellableCursor(std::unique_ptr<RunCursor> cursor, const CancelToken& cancel)
+      : cursor_(std::move(cursor)), cancel_(cancel) {}
+  Result<bool> Next(std::span<const RecordView>* batch) override {
+    MR_RETURN_IF_ERROR(cancel_.Check());
+    return cursor_->Next(batch);
   }
+
+ private:
+  const std::unique_ptr<RunCursor> cursor_;
+  const CancelToken& cancel_;
+};
+
+Status CopyRecords(Merger& merger, RunWriter& writer) {
+  while (writer.status().ok() && merger.Next()) writer.Add(merger.record());
   return merger.status();
 }
 
@@ -38,6 +46,9 @@ Result<RunInfo> MergeRuns(FileSystem& files, std::span<const RunInfo> runs,
   for (const RunInfo& run : runs) {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<const RunFile> file, RunFile::Open(files, run));
     MR_ASSIGN_OR_RETURN(std::unique_ptr<RunCursor> cursor, file->Read(KeyRange{}));
+    if (options.cancel != nullptr) {
+      cursor = std::make_unique<CancellableCursor>(std::move(cursor), *options.cancel);
+    }
     cursors.push_back(std::move(cursor));
   }
   Merger merger(std::move(cursors));
@@ -46,7 +57,7 @@ Result<RunInfo> MergeRuns(FileSystem& files, std::span<const RunInfo> runs,
   RunWriter writer(files, std::move(target.path),
                    {.block_bytes = options.block_bytes, .file_id = target.file_id});
   MR_RETURN_IF_ERROR(options.combiner != nullptr ? CombineRecords(merger, writer, *options.combiner)
-                                                 : CopyRecords(merger, writer, options.cancel));
+                                                 : CopyRecords(merger, writer));
   return writer.Close();
 }
 

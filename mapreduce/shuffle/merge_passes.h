@@ -33,7 +33,7 @@ struct MergePassOptions {
   std::function<NewRun()> new_run;
   /// If set, each merge goes through it; else records are kept as they are.
   RecordCombiner* combiner = nullptr;
-  /// If set, asked every some thousand records (not while a combiner runs).
+  /// If set, asked every some hundred records.
   const CancelToken* cancel = nullptr;
 };
 

@@ -8,14 +8,15 @@
 //   file    := magic:u32 version:u32 file_id:u64 block* index footer
 //   block   := payload_bytes:u32 record_count:u32 codec:u32 zero:u32 hash:u64 payload
 //   payload := (shared:varint unshared:varint value_bytes:varint key_tail value)*
-//   index   := (block_offset:u64 key_bytes:varint first_key)*
+//   index   := (block_offset:u64 key_bytes:varint first_key)*, of a key at most 256 bytes
 //   footer  := index_offset:u64 record_count:u64 hash:u64 version:u32 magic:u32
 //
 // Little-endian; varints are LEB128. Blocks lie one behind the other from byte 16 to the index, so
 // a block's size is known from the index before anything of it is read. A hash is XXH3-64 of all
 // other bytes of its block, or of index and footer, seeded with file id and offset: a block in the
 // wrong place, or from another file, is damage, too. A block's first key is whole, so blocks stand
-// alone and damage stays local. Each block has at least one record; only a block of one record is
+// alone and damage stays local; in the index it is cut off, so that the index of a file of large
+// keys is not as large as the file. Each block has at least one record; only a block of one record is
 // larger than the writer's block_bytes. The codec is kCodecNone: prefix compression alone won on a
 // local disk (lz4 cost 1.6 times, zstd 2.5 times the cpu of the whole job).
 
@@ -33,6 +34,7 @@ inline constexpr std::size_t kBlockHeaderBytes = 24;
 inline constexpr std::size_t kBlockHashOffset = 16;  // Where in the block's header its hash is.
 inline constexpr std::size_t kBlockPayloadBytesMax = 0xFFFFFFFF;
 inline constexpr std::uint32_t kCodecNone = 0;
+inline constexpr std::size_t kIndexKeyBytesMax = 256;  // The borders of parts are no longer.
 
 /// The hash seed of what starts at `offset` of the file `file_id`. The factor is odd, so no two
 /// offsets of a file share a seed.

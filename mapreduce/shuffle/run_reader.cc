@@ -21,6 +21,9 @@ constexpr std::size_t kBatchRecords = 256;  // 8 KiB of views: a merge's heads s
 constexpr std::size_t kBatchKeyBytes = std::size_t{64} << 10;  // Of rebuilt keys.
 constexpr std::size_t kSpareBytesMax = std::size_t{1} << 20;   // What a read buffer may be too big.
 
+// A key as an index has it.
+std::string_view IndexKey(std::string_view key) { return key.substr(0, kIndexKeyBytesMax); }
+
 }  // namespace
 
 Result<std::shared_ptr<const RunFile>> RunFile::Open(FileSystem& files, const RunInfo& info) {
@@ -104,6 +107,7 @@ Status RunFile::ParseIndex(const char* from, const char* end) {
     std::uint64_t key_bytes;
     from = GetVarint(from + 8, end, &key_bytes);
     if (from == nullptr || key_bytes > static_cast<std::uint64_t>(end - from)) return bad();
+    if (key_bytes > kIndexKeyBytesMax) return bad();
     block.first_key.assign(from, key_bytes);
     from += key_bytes;
     const bool is_next = blocks_.empty() ? block.offset == offset_min : block.offset >= offset_min;
@@ -134,18 +138,21 @@ class RunFileCursor final : public RunCursor {
       begin_ = MakeRecordView(*range_.begin, {});
       is_before_begin_ = true;
       // Equal keys may span blocks: those before the first block that starts with the key may end
-      // with it, too.
+      // with it, too. The index has the first keys cut off: cut off, the border may be equal to
+      // keys that it is behind; then some blocks too many are read.
       const auto at = std::partition_point(
           blocks.begin(), blocks.end(),
-          [&](const RunFile::Block& block) { return block.first_key < *range_.begin; });
+          [border = IndexKey(*range_.begin)](const RunFile::Block& block) { return block.first_key < border; });
       next_block_ = static_cast<std::size_t>(at - blocks.begin());
       if (next_block_ > 0) --next_block_;
     }
     if (range_.end.has_value()) {
       end_ = MakeRecordView(*range_.end, {});
-      const auto at = std::partition_point(
-          blocks.begin(), blocks.end(),
-          [&](const RunFile::Block& block) { return block.first_key < *range_.end; });
+      const std::string_view border = IndexKey(*range_.end);
+      const bool is_cut_off = border.size() < range_.end->size();
+      const auto at = std::partition_point(blocks.begin(), blocks.end(), [&](const RunFile::Block& block) {
+        return block.first_key < border || (is_cut_off && block.first_key == border);
+      });
       block_end_ = static_cast<std::size_t>(at - blocks.begin());
       if (range_.begin.has_value() && *range_.begin >= *range_.end) block_end_ = 0;
     }

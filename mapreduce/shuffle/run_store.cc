@@ -5,9 +5,19 @@
 #include <utility>
 
 #include "mapreduce/shuffle/merge_passes.h"
+#include "mapreduce/shuffle/merger.h"
 #include "mapreduce/shuffle/record_sinks.h"
 
 namespace millrace {
+
+namespace {
+
+// A run in memory costs a merge about a hundredth of what a file does: no block, just some views.
+constexpr std::size_t kMemoryRunsPerFile = 64;
+constexpr std::size_t kMemoryRunsMergedMax = 256;
+constexpr std::uint64_t kRecordsPerCancelCheck = 4096;
+
+}  // namespace
 
 RunStore::RunStore(FileSystem& files, MemoryBudget& budget, RunStoreOptions options)
     : files_(files), budget_(budget), options_(std::move(options)), sample_(options_.sample_capacity) {}
@@ -66,9 +76,10 @@ void RunStore::AddSample(const KeySampler& sample) {
 Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel) {
   const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
   std::sort(runs_.begin(), runs_.end(), by_order);
-  const auto files = static_cast<std::size_t>(
-      std::count_if(runs_.begin(), runs_.end(), [](const StoredRun& run) { return run.memory == nullptr; }));
-  if (files > std::max<std::size_t>(2, fan_in_max)) MR_RETURN_IF_ERROR(MergeFiles(fan_in_max, combiner, cancel));
+  const std::size_t files = file_count();
+  if (files > std::max<std::size_t>(2, fan_in_max) || runs_.size() - files > kMemoryRunsPerFile * fan_in_max) {
+    MR_RETURN_IF_ERROR(MergeFiles(fan_in_max, combiner, cancel));
+  }
   for (StoredRun& run : runs_) {
     if (run.memory != nullptr) continue;
     MR_ASSIGN_OR_RETURN(run.file, RunFile::Open(files_, run.info));
@@ -76,25 +87,49 @@ Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner, const
   return Status::Ok();
 }
 
+std::size_t RunStore::file_count() const {
+  const auto is_file = [](const StoredRun& run) { return run.memory == nullptr; };
+  return static_cast<std::size_t>(std::count_if(runs_.begin(), runs_.end(), is_file));
+}
+
 // A merge of neighbours keeps the order of equal keys only if no run in memory lies between them:
-// those are written out first. Where so much was spilled, they are the small rest.
-Status RunStore::SpillRetained() {
-  for (StoredRun& run : runs_) {
-    if (run.memory == nullptr) continue;
+// those are written out first, neighbours as one. Where so much was spilled, they are the small
+// rest.
+Status RunStore::SpillRetained(const CancelToken* cancel) {
+  std::vector<StoredRun> files;
+  for (std::size_t i = 0; i < runs_.size();) {
+    if (runs_[i].memory == nullptr) {
+      files.push_back(std::move(runs_[i++]));
+      continue;
+    }
+    std::vector<std::unique_ptr<RunCursor>> cursors;
+    std::size_t end = i;
+    for (; end < runs_.size() && runs_[end].memory != nullptr && end - i < kMemoryRunsMergedMax; ++end) {
+      cursors.push_back(runs_[end].memory->Read({}));
+    }
+    Merger merger(std::move(cursors));
+    MR_RETURN_IF_ERROR(merger.Start());
     const std::unique_ptr<RunWriter> writer = NewWriter();
-    const std::unique_ptr<RunCursor> cursor = run.memory->Read({});
-    MR_RETURN_IF_ERROR(CopyRun(*cursor, *writer));
-    MR_ASSIGN_OR_RETURN(run.info, writer->Close());
-    spilled_bytes_ += run.info.file_bytes;
-    const std::uint64_t charged = run.memory->charged_bytes();
-    run.memory.reset();
-    CancelRetain(charged);
+    for (std::uint64_t count = 1; writer->status().ok() && merger.Next(); ++count) {
+      writer->Add(merger.record());
+      if (cancel != nullptr && count % kRecordsPerCancelCheck == 0) MR_RETURN_IF_ERROR(cancel->Check());
+    }
+    MR_RETURN_IF_ERROR(merger.status());
+    StoredRun& file = files.emplace_back(StoredRun{runs_[i].order, nullptr, {}, nullptr});
+    MR_ASSIGN_OR_RETURN(file.info, writer->Close());
+    spilled_bytes_ += file.info.file_bytes;
+    for (; i < end; ++i) {
+      const std::uint64_t charged = runs_[i].memory->charged_bytes();
+      runs_[i].memory.reset();
+      CancelRetain(charged);
+    }
   }
+  runs_ = std::move(files);
   return Status::Ok();
 }
 
 Status RunStore::MergeFiles(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel) {
-  MR_RETURN_IF_ERROR(SpillRetained());
+  MR_RETURN_IF_ERROR(SpillRetained(cancel));
   std::vector<RunInfo> inputs;
   inputs.reserve(runs_.size());
   for (StoredRun& run : runs_) inputs.push_back(std::move(run.info));

@@ -64,8 +64,9 @@ class RunStore {
   void AddSample(const KeySampler& sample);
   std::size_t sample_capacity() const { return options_.sample_capacity; }
 
-  /// Once all runs are there: orders them and opens the files. Merges run files until at most
-  /// `fan_in_max` are left; with a combiner (may be null) the order of equal keys may be lost.
+  /// Once all runs are there: orders them and opens the files. Merges runs until at most
+  /// `fan_in_max` files are left, and not too many runs in memory; with a combiner (may be null)
+  /// the order of equal keys may be lost.
   Status Finish(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel);
 
   /// Cursors over the slice of each run, in run order.
@@ -80,6 +81,8 @@ class RunStore {
   std::uint64_t data_bytes() const { return data_bytes_.load(); }
   std::uint64_t spilled_bytes() const { return spilled_bytes_.load(); }
   std::size_t run_count() const { return runs_.size(); }
+  /// Of the runs, how many are files.
+  std::size_t file_count() const;
 
  private:
   struct StoredRun {
@@ -90,7 +93,7 @@ class RunStore {
   };
   RunOptions NextRunOptions(std::string* path);
   Status MergeFiles(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel);
-  Status SpillRetained();
+  Status SpillRetained(const CancelToken* cancel);
 
   FileSystem& files_;
   MemoryBudget& budget_;

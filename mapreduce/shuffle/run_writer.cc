@@ -150,11 +150,12 @@ void RunWriter::GrowLastKey(std::size_t key_bytes) {
 }
 
 void RunWriter::AppendToIndex(const RecordView& record) {
+  const std::string_view key = record.key_view().substr(0, kIndexKeyBytesMax);
   char entry[8 + kVarintBytesMax];
   StoreLittle64(entry, info_.file_bytes);
-  char* const entry_end = PutVarint(entry + 8, record.key_bytes);
+  char* const entry_end = PutVarint(entry + 8, key.size());
   index_.append(entry, entry_end);
-  index_.append(record.key_view());
+  index_.append(key);
 }
 
 // Header and hash of the open block, then one write. The header is put right before the payload,

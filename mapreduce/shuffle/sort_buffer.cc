@@ -40,11 +40,16 @@ Result<bool> SortBuffer::Add(const EmitBatch& batch) {
   const std::uint64_t needed = arena_used_ + batch.bytes() + (count_ + batch.count()) * kEntryBytes;
   if (needed > reserve_bytes_) return false;
   if (needed > charged_) {
-    const std::uint64_t step = std::max(needed - charged_, kChargeStep);
-    if (!lease_.TryGrow(step)) return false;
+    const std::uint64_t least = needed - charged_;
+    std::uint64_t step = std::max(least, kChargeStep);
+    if (!lease_.TryGrow(step)) {
+      step = least;
+      if (!lease_.TryGrow(step)) return false;
+    }
     charged_ += step;
   }
   if (arena_.data() == nullptr) MR_RETURN_IF_ERROR(Reserve());
+  Touch(arena_used_ + batch.bytes(), (count_ + batch.count()) * sizeof(SortEntry));
   char* const to = arena_.data() + arena_used_;
   std::memcpy(to, batch.begin(), batch.bytes());
   auto* entry = reinterpret_cast<SortEntry*>(entries_.data()) + count_;
@@ -57,6 +62,19 @@ Result<bool> SortBuffer::Add(const EmitBatch& batch) {
   arena_used_ += batch.bytes();
   count_ += count;
   return true;
+}
+
+// Pages of an earlier filling stay until other ones would make them too many: where large records
+// are followed by small ones, the arena has pages that the index now needs.
+void SortBuffer::Touch(std::uint64_t arena_bytes, std::uint64_t entries_bytes) {
+  arena_touched_ = std::max(arena_touched_, arena_bytes);
+  entries_touched_ = std::max(entries_touched_, entries_bytes);
+  if (arena_touched_ + 2 * entries_touched_ <= charged_) return;
+  arena_.Release(arena_bytes, arena_.size());
+  entries_.Release(entries_bytes, entries_.size());
+  scratch_.Release(0, scratch_.size());
+  arena_touched_ = arena_bytes;
+  entries_touched_ = entries_bytes;
 }
 
 void SortBuffer::Sort() {
@@ -126,6 +144,8 @@ std::shared_ptr<const MemoryRun> SortBuffer::MoveToRun(std::uint64_t bytes) {
   scratch_ = VirtualBuffer();
   lease_.Shrink(charged_ - bytes);  // The rest was handed over.
   charged_ = 0;
+  arena_touched_ = 0;
+  entries_touched_ = 0;
   return MemoryRun::OfRecords(entries, count_, std::move(memory), bytes);
 }
 

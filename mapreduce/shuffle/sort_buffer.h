@@ -57,6 +57,7 @@ class SortBuffer {
   std::shared_ptr<const MemoryRun> CopyToRun(std::uint64_t bytes) const;
   std::shared_ptr<const MemoryRun> MoveToRun(std::uint64_t bytes);
   Status Reserve();
+  void Touch(std::uint64_t arena_bytes, std::uint64_t entries_bytes);
 
   MemoryBudget::Lease& lease_;
   const std::uint64_t reserve_bytes_;
@@ -66,6 +67,8 @@ class SortBuffer {
   std::uint64_t arena_used_ = 0;
   std::size_t count_ = 0;
   std::uint64_t charged_ = 0;
+  std::uint64_t arena_touched_ = 0;  // Bytes from the front that may have pages.
+  std::uint64_t entries_touched_ = 0;
 };
 
 }  // namespace millrace

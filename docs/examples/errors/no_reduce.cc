@@ -11,6 +11,4 @@ struct Add {  // Its Reduce has forgotten the emitter.
   void Reduce(const std::string_view& word, Values<std::int64_t>& counts);
 };
 
-void CountWords(Job& job) {
-  job.ReadLines("text").Map<Words>().Reduce<Add>().Write<Tsv>("words");
-}
+void CountWords(Job& job) { job.ReadLines("text").Map<Words>().Reduce<Add>().Write<Tsv>("words"); }

@@ -100,7 +100,8 @@ TEST(SizeFlagTest, ReadsSizes) {
   EXPECT_EQ(SizeFlag(With("--memory", {"2GiB"}), "--memory").value(), std::uint64_t{2} << 30);
   EXPECT_EQ(SizeFlag(With("--memory", {"100"}), "--memory").value(), 100u);
   EXPECT_EQ(SizeFlag(Arguments(), "--memory").value(), std::nullopt);
-  for (const char* const bad : {"", "0", "-1", "64X", "M", "1.5G", "99999999999999999999", "0x10"}) {
+  for (const char* const bad :
+       {"", "0", "-1", "64X", "M", "1.5G", "99999999999999999999", "0x10"}) {
     EXPECT_FALSE(SizeFlag(With("--memory", {bad}), "--memory").ok()) << bad;
   }
 }
@@ -108,8 +109,8 @@ TEST(SizeFlagTest, ReadsSizes) {
 TEST(CountFlagTest, ReadsWholeNumbersWithinBounds) {
   EXPECT_EQ(CountFlag(With("--parts", {"7"}), "--parts", 1, 10).value(), 7u);
   EXPECT_EQ(CountFlag(Arguments(), "--parts", 1, 10).value(), std::nullopt);
-  for (const char* const bad : {"", "0", "11", "-1", "+1", "1.0", "1e3", "seven", " 7", "7 ",
-                                "99999999999999999999"}) {
+  for (const char* const bad :
+       {"", "0", "11", "-1", "+1", "1.0", "1e3", "seven", " 7", "7 ", "99999999999999999999"}) {
     EXPECT_FALSE(CountFlag(With("--parts", {bad}), "--parts", 1, 10).ok()) << bad;
   }
 }
@@ -130,8 +131,8 @@ TEST(RejectLimitFlagTest, ReadsCountsAndPercentages) {
   EXPECT_EQ(RejectLimitFlag(With("--max-rejects", {"0.5%"}), "--max-rejects")->percent, 0.5);
   EXPECT_EQ(RejectLimitFlag(With("--max-rejects", {"100%"}), "--max-rejects")->percent, 100);
   EXPECT_EQ(RejectLimitFlag(Arguments(), "--max-rejects")->count, 0u);
-  for (const char* const bad : {"", "%", "-1", "-1%", "101%", "nan%", "inf%", "1%%", "many", "1.5",
-                                "-0%"}) {
+  for (const char* const bad :
+       {"", "%", "-1", "-1%", "101%", "nan%", "inf%", "1%%", "many", "1.5", "-0%"}) {
     EXPECT_FALSE(RejectLimitFlag(With("--max-rejects", {bad}), "--max-rejects").ok()) << bad;
   }
 }

@@ -51,8 +51,7 @@ class Capture {
     dup2(saved_, fd_);
     close(saved_);
     std::string text(static_cast<std::size_t>(lseek(fileno(file_), 0, SEEK_END)), '\0');
-    EXPECT_EQ(pread(fileno(file_), text.data(), text.size(), 0),
-              static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(pread(fileno(file_), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
     std::fclose(file_);
     return text;
   }
@@ -146,30 +145,30 @@ TEST_F(CliTest, SuggestsWhatWasMeant) {
   EXPECT_THAT(RunMillrace({"rum"}).err, HasSubstr("did you mean run?"));
   EXPECT_THAT(RunMillrace({"run", "count_line", "--input", In(), "--output", Out()}).err,
               HasSubstr("did you mean count_lines?"));
-  EXPECT_THAT(RunMillrace({"run", "count_lines", "--input", In(), "--output", Out(), "--param",
-                           "lesat=3"})
-                  .err,
-              HasSubstr("did you mean least?"));
+  EXPECT_THAT(
+      RunMillrace({"run", "count_lines", "--input", In(), "--output", Out(), "--param", "lesat=3"})
+          .err,
+      HasSubstr("did you mean least?"));
 }
 
 TEST_F(CliTest, OtherErrorsHaveTheirOwnExitCodes) {
   EXPECT_EQ(RunMillrace({"run", "count_lines", "--input", "no/such", "--output", Out()}).exit_code,
             66);
-  const Outcome unknown = RunMillrace(
-      {"run", "count_lines", "--input", "logs=no/such", "--output", Out()});
+  const Outcome unknown =
+      RunMillrace({"run", "count_lines", "--input", "logs=no/such", "--output", Out()});
   EXPECT_EQ(unknown.exit_code, 66);
   EXPECT_THAT(unknown.err, HasSubstr("the job has no input logs, only lines"));
   EXPECT_EQ(RunMillrace({"run", "throws", "--input", In(), "--output", Out()}).exit_code, 70);
   EXPECT_EQ(RunMillrace({"run", "count_lines", "--input", In(), "--output", In()}).exit_code, 73);
-  EXPECT_EQ(RunMillrace({"run", "count_lines", "--input", In(), "--output", In(), "--force"})
-                .exit_code,
-            73);
-  EXPECT_EQ(RunMillrace({"run", "count_lines", "--input", In(), "--output", In() + "/out"})
-                .exit_code,
-            73);
-  EXPECT_EQ(RunMillrace({"run", "count_lines", "--input", root_.string(), "--output", Out()})
-                .exit_code,
-            73);
+  EXPECT_EQ(
+      RunMillrace({"run", "count_lines", "--input", In(), "--output", In(), "--force"}).exit_code,
+      73);
+  EXPECT_EQ(
+      RunMillrace({"run", "count_lines", "--input", In(), "--output", In() + "/out"}).exit_code,
+      73);
+  EXPECT_EQ(
+      RunMillrace({"run", "count_lines", "--input", root_.string(), "--output", Out()}).exit_code,
+      73);
   std::filesystem::create_directory(Out());
   EXPECT_EQ(RunMillrace({"run", "count_lines", "--input", In(), "--output", Out()}).exit_code, 73);
   EXPECT_EQ(RunMillrace({"cat", "no/such"}).exit_code, 66);
@@ -196,9 +195,13 @@ TEST_F(CliTest, JsonLineComesAlsoWithUsageErrors) {
 }
 
 TEST_F(CliTest, HelpAndVersionGoToStdout) {
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{"--help"}, {"-h"}, {"help"}, {"run", "--help"}, {"help", "run"},
-        {"cat", "-h"}, {"run", "toplist", "--help", "--nonsense"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"--help"},
+                                                {"-h"},
+                                                {"help"},
+                                                {"run", "--help"},
+                                                {"help", "run"},
+                                                {"cat", "-h"},
+                                                {"run", "toplist", "--help", "--nonsense"}}) {
     const Outcome outcome = RunMillrace(words);
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_THAT(outcome.out, HasSubstr("millrace "));

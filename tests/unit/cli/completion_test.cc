@@ -25,7 +25,7 @@ TEST(CompletionTest, EveryShellKnowsEveryCommandAndFlag) {
 
 TEST(CompletionTest, RefusesOtherShells) {
   EXPECT_EQ(CompletionScript("csh").error().code(), StatusCode::kInvalidArgument);
-  EXPECT_THAT(CompletionScript("fsh").error().message(), HasSubstr("did you mean fish?"));
+  EXPECT_THAT(CompletionScript("fisch").error().message(), HasSubstr("did you mean fish?"));
   EXPECT_EQ(CompletionScript("").error().code(), StatusCode::kInvalidArgument);
 }
 

@@ -31,9 +31,9 @@ TEST(JsonReportTest, HasExactlyTheseMembers) {
   const auto json = nlohmann::ordered_json::parse(line);
   std::vector<std::string> names;
   for (const auto& [name, value] : json.items()) names.push_back(name);
-  EXPECT_THAT(names, ElementsAre("status", "exit", "error", "run", "output", "records_in",
-                                 "bytes_in", "records_out", "rejects", "tasks_run", "tasks_reused",
-                                 "seconds"));
+  EXPECT_THAT(names,
+              ElementsAre("status", "exit", "error", "run", "output", "records_in", "bytes_in",
+                          "records_out", "rejects", "tasks_run", "tasks_reused", "seconds"));
   EXPECT_EQ(json["status"], "done");
   EXPECT_EQ(json["exit"], 0);
   EXPECT_TRUE(json["error"].is_null());
@@ -53,7 +53,8 @@ TEST(JsonReportTest, FailureHoldsTheError) {
 }
 
 Progress Half() {
-  return {.stage = "stage-1 map", .bytes_done = std::uint64_t{50} << 20,
+  return {.stage = "stage-1 map",
+          .bytes_done = std::uint64_t{50} << 20,
           .bytes_total = std::uint64_t{100} << 20};
 }
 

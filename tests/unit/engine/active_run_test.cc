@@ -63,9 +63,7 @@ TEST_F(ActiveRunTest, RemovesBothTreesAndFollowsNoLink) {
 
 TEST_F(ActiveRunTest, LeavesARunAloneThatPublishesOrHasEnded) {
   EXPECT_EQ(InChild([this] {
-              {
-                const ActiveRun ended((root_ / "spill").string(), "");
-              }
+              { const ActiveRun ended((root_ / "spill").string(), ""); }
               ActiveRun run((root_ / "work").string(), "");
               if (IsAnyRunPublishing()) _exit(1);
               run.BeginPublish();

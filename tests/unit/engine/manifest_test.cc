@@ -144,10 +144,10 @@ TEST(ManifestTest, SaysThatANewerVersionWroteIt) {
 
 TEST(ManifestTest, SurvivesDeepNesting) {
   const std::string deep(100'000, '[');
-  EXPECT_EQ(DecodeForged(EncodeOrDie(TestManifest()), "\"records_in\": 9",
-                         "\"records_in\": " + deep)
-                .code(),
-            StatusCode::kCorrupt);
+  EXPECT_EQ(
+      DecodeForged(EncodeOrDie(TestManifest()), "\"records_in\": 9", "\"records_in\": " + deep)
+          .code(),
+      StatusCode::kCorrupt);
 }
 
 TEST(ManifestTest, RefusesTextThatIsNotUtf8) {

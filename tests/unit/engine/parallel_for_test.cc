@@ -42,8 +42,7 @@ TEST(ParallelForTest, StopsBeginningAfterAnError) {
 }
 
 TEST(ParallelForTest, FailedAllocationIsAnError) {
-  const Status status =
-      ParallelFor(10, 2, [](std::size_t) -> Status { throw std::bad_alloc(); });
+  const Status status = ParallelFor(10, 2, [](std::size_t) -> Status { throw std::bad_alloc(); });
   EXPECT_EQ(status.code(), StatusCode::kResourceLimit);
 }
 

@@ -9,9 +9,8 @@ namespace millrace {
 namespace {
 
 TEST(IsUtf8Test, KnowsTheWellFormedSequences) {
-  for (const char* const good :
-       {"", "abc", "caf\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x8E\xB5", "\xED\x9F\xBF",
-        "\xF4\x8F\xBF\xBF", "\xC2\x80"}) {
+  for (const char* const good : {"", "abc", "caf\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x8E\xB5",
+                                 "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF", "\xC2\x80"}) {
     EXPECT_TRUE(IsUtf8(good)) << good;
   }
   for (const char* const bad :

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs that misbehave, as a module: each line of the input says what the map does with it.
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "mapreduce/api/job.h"
+#include "mapreduce/api/registry.h"
+
+namespace {
+
+using namespace millrace;  // NOLINT: a job speaks little else.
+
+// Not to be optimized into a loop: uses up the stack.
+int Recurse(int depth) {
+  volatile char room[4096];
+  room[0] = static_cast<char>(depth);
+  return depth < 0 ? 0 : Recurse(depth + 1) + room[0];
+}
+
+struct Misbehave {
+  void Map(const Line& line, Emitter<std::string, std::int64_t>& emit, Context& context) {
+    const std::string what(line.text);
+    if (what == "segv") *static_cast<volatile int*>(nullptr) = 1;
+    if (what == "abort") std::abort();
+    if (what == "stack") emit(std::to_string(Recurse(0)), 1);
+    if (what == "throw") throw std::runtime_error("a bad day");
+    if (what == "reject") return context.Reject("as it says");
+    if (what == "count") context.Count("counted");
+    if (what == "sleep") std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (what == "hang") {
+      std::ofstream("hanging") << "now";  // Tells the test.
+      while (true) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    if (what == "slow") {
+      std::ofstream("slow") << "now";
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    emit(what, 1);
+  }
+};
+
+void Probe(Job& job) { job.ReadLines("lines").Map<Misbehave>().Reduce<Sum>().Write<Tsv>("counts"); }
+
+// Another value each run: what rerun is there to find.
+struct Addresses {
+  void Map(const Line& line, Emitter<std::string, std::int64_t>& emit) {
+    static const auto start = std::chrono::steady_clock::now().time_since_epoch().count();
+    emit(std::string(line.text), start);
+  }
+};
+
+void Clock(Job& job) { job.ReadLines("lines").Map<Addresses>().Reduce<Sum>().Write<Tsv>("sums"); }
+
+struct Both {
+  void Map(const Line& line, Emitter<std::string, std::int64_t>& emit) {
+    emit(std::string(line.text), 1);
+  }
+};
+
+void TwoOutputs(Job& job) {
+  auto counts = job.ReadLines("lines").Map<Both>().Reduce<Sum>();
+  counts.Write<Tsv>("one");
+  job.ReadLines("lines").Map<Both>().Reduce<Max>().Write<Tsv>("two");
+}
+
+MR_JOB(probe, Probe, "does what each line says")
+MR_JOB(clock, Clock, "another result each run")
+MR_JOB(two_outputs, TwoOutputs, "two outputs")
+
+}  // namespace
