@@ -35,10 +35,13 @@ build_preset() {
   cmake --build --preset "$preset" -j "$(build_jobs)" "${targets[@]}" >&2
 }
 
+# Paths below the checkout count relative to it, so another checkout finds the same objects.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 # find_sources NAME-PATTERN...: the C++ files outside the build, ended by NUL.
 find_sources() {
   local folder folders=() names=(-name "$1")
-  for folder in mapreduce master worker cli jobs tests; do
+  for folder in mapreduce master worker cli jobs docs tests; do
     if [ -d "$folder" ]; then folders+=("$folder"); fi
   done
   shift

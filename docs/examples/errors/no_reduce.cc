@@ -11,4 +11,6 @@ struct Add {  // Its Reduce has forgotten the emitter.
   void Reduce(const std::string_view& word, Values<std::int64_t>& counts);
 };
 
-void CountWords(Job& job) { job.ReadLines("text").Map<Words>().Reduce<Add>().Write<Tsv>("words"); }
+void CountAllTheWords(Job& job) {
+  job.ReadLines("text").Map<Words>().Reduce<Add>().Write<Tsv>("words");
+}

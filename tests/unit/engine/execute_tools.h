@@ -99,17 +99,31 @@ using Storage = std::function<Compression(std::size_t index)>;
 
 inline Compression StoredPlain(std::size_t) { return Compression::kNone; }
 
+/// Writes one shard. A zstd one is many seekable files appended to each other, so that there are
+/// frames between which it can be cut.
+inline void StoreShard(const std::string& path, std::string_view text, Compression compression) {
+  const std::size_t piece_bytes = compression == Compression::kZstd ? 3000 : text.size() + 1;
+  std::ofstream whole(path, std::ios::binary);
+  for (std::size_t begin = 0; begin == 0 || begin < text.size(); begin += piece_bytes) {
+    const std::string piece = path + ".piece";
+    auto file = OutputFile::Create(LocalFileSystem(), piece, compression);
+    ASSERT_TRUE(file.ok()) << file.error().message();
+    (*file)->Append(text.substr(begin, piece_bytes));
+    ASSERT_TRUE((*file)->Close().ok());
+    whole << std::ifstream(piece, std::ios::binary).rdbuf();
+    whole.clear();  // An empty piece is none of its errors.
+    std::filesystem::remove(piece);
+  }
+}
+
 /// Writes shards into `folder` and inspects them, as a plan does.
 inline std::vector<Shard> StoreShards(const std::string& folder, const ShardTexts& texts,
                                       const Storage& storage = StoredPlain) {
   std::size_t index = 0;
   for (const auto& [name, text] : texts) {
     const Compression compression = storage(index++);
-    const std::string path = folder + "/" + name + std::string(CompressionExtension(compression));
-    auto file = OutputFile::Create(LocalFileSystem(), path, compression);
-    EXPECT_TRUE(file.ok()) << file.error().message();
-    (*file)->Append(text);
-    EXPECT_TRUE((*file)->Close().ok());
+    StoreShard(folder + "/" + name + std::string(CompressionExtension(compression)), text,
+               compression);
   }
   std::vector<Shard> shards;
   const auto infos = ExpandPattern(LocalFileSystem(), folder, "");
