@@ -17,10 +17,12 @@ Status Context::ReportReject(std::string_view raw) {
   return rejects_->Add({input_, shard_, offset, reason_, raw});
 }
 
+// The folder does not count: a dataset that is moved, or mounted elsewhere, stays the same input.
 void Context::SeedRandom() {
   has_random_ = true;
-  const std::uint64_t seed = shard_.empty() ? Hash64(group_) : Hash64(ShardName(shard_), current_.offset());
-  random_ = Random(seed);
+  const std::string_view path = ShardName(shard_);
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  random_ = Random(shard_.empty() ? Hash64(group_) : Hash64(name, Hash64(input_, current_.offset())));
 }
 
 }  // namespace millrace

@@ -32,10 +32,24 @@ int Job::AddOutput(const std::string& name, std::string_view extension) {
   return static_cast<int>(graph_.outputs.size()) - 1;
 }
 
-void Job::CheckNoStates(const StageSpec& stage) {
-  if (!stage.has_states) return;
-  Fail(stage.reduce_name + " can't follow the combiner " + stage.combine_name +
-       ": behind an aggregator comes Reduce with the same aggregator");
+void Job::BeginCombine(StageSpec& stage, std::string name) {
+  if (!stage.combine_name.empty() && stage.combine_name != name) {
+    Fail("a Map can have one combiner, not both " + stage.combine_name + " and " + name);
+  }
+  stage.combine_name = std::move(name);
+}
+
+void Job::BeginReduce(StageSpec& stage, std::string name, bool is_aggregator) {
+  if (stage.has_reduce()) {
+    Fail("the same Map is reduced by " + stage.reduce_name + " and by " + name +
+         "; map the input once more for the one of them");
+  }
+  const std::string& combiner = stage.combine_name;
+  if (is_aggregator ? !combiner.empty() && combiner != name : stage.has_states) {
+    Fail(name + " can't follow the combiner " + combiner +
+         ": an aggregator and its Reduce go together, as in Combine<Sum> and Reduce<Sum>");
+  }
+  stage.reduce_name = std::move(name);
 }
 
 void Job::MergeStages(std::size_t into, std::size_t from) {
@@ -44,6 +58,7 @@ void Job::MergeStages(std::size_t into, std::size_t from) {
   if (graph_.stages[from].has_reduce() || !graph_.stages[from].writes.empty()) {
     Fail("And takes a Map that is not reduced or written by itself");
   }
+  if (!graph_.stages[from].combine_name.empty()) Fail("Combine comes behind And, for all that is joined");
   std::move(sources.begin(), sources.end(), std::back_inserter(graph_.stages[into].sources));
   sources.clear();
 }
@@ -124,6 +139,10 @@ void Job::DeclareColumns() {
 Status Job::Finish() {
   DeclareColumns();
   DropMergedStages();
+  std::set<std::string> names;
+  for (const ParamInfo& param : params_) {
+    if (!names.insert(param.name).second) Fail("the job has more than one parameter " + param.name);
+  }
   for (const auto& [name, value] : settings_.params) {
     const auto is_known = [&, &given = name](const ParamInfo& info) { return info.name == given; };
     const auto is_column = [&, &given = name](const ColumnUse& use) { return use.input + "." + use.column == given; };

@@ -231,8 +231,10 @@ class Job {
   StageSpec& stage(std::size_t index) { return graph_.stages[index]; }
   std::size_t AddStage(StageSource source);
   int AddOutput(const std::string& name, std::string_view extension);
-  /// A Reduce of values can't follow a combiner that made states of them.
-  void CheckNoStates(const StageSpec& stage);
+  /// Names the stage's combiner and reducer, which must fit each other: behind an aggregator, whose
+  /// states are the shuffle's values, comes no other Reduce.
+  void BeginCombine(StageSpec& stage, std::string name);
+  void BeginReduce(StageSpec& stage, std::string name, bool is_aggregator);
   void MergeStages(std::size_t into, std::size_t from);
   const std::string& output_name(int output) const { return graph_.outputs[static_cast<std::size_t>(output)].name; }
 
@@ -269,7 +271,10 @@ T Job::Param(const std::string& name, T default_value, std::string help, std::ve
   info.is_set = given != settings_.params.end();
   info.value = info.is_set ? given->second : info.default_value;
   Storage value{};
-  const Status parsed = api_internal::ParseParam(info, &value);
+  Status parsed = api_internal::ParseParam(info, &value);
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    if (parsed.ok()) parsed = api_internal::CheckRange<T>(info, value);
+  }
   status_.Update(parsed);
   if (parsed.ok()) info.value = api_internal::FormatParam(value);  // "007" and "7" are one plan.
   params_.push_back(std::move(info));
@@ -379,10 +384,10 @@ template <class K, class V>
 template <class C, class... Args>
 Mapped<K, V>& Mapped<K, V>::Combine(Args... args) {
   StageSpec& stage = job_->stage(stage_);
-  stage.combine_name = api_internal::TypeName<C>();
+  job_->BeginCombine(stage, api_internal::TypeName<C>());
   if constexpr (AggregatorOf<AggregatorFor<C, V>, V>) {
     using A = AggregatorFor<C, V>;
-    stage.has_states = api_internal::kStateBytes<typename A::State> > 0;
+    stage.has_states = api_internal::kStateBytes<typename A::State> > 0 || !std::is_empty_v<V>;
     stage.make_collector = api_internal::Factory<AggregateCollector<V, A>, const CollectorOptions&>();
     stage.make_combiner = api_internal::Factory<AggregateCombine<A>>();
   } else {
@@ -420,8 +425,7 @@ auto Mapped<K, V>::Reduce(Args... args) {
       return api_internal::Broken();
     } else {
       StageSpec& stage = job_->stage(stage_);
-      stage.reduce_name = api_internal::TypeName<R>();
-      job_->CheckNoStates(stage);
+      job_->BeginReduce(stage, api_internal::TypeName<R>(), /*is_aggregator=*/false);
       stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
                               Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
         return std::apply(
@@ -432,7 +436,7 @@ auto Mapped<K, V>::Reduce(Args... args) {
     }
   } else if constexpr (kIsAggregator) {
     using A = AggregatorFor<R, V>;
-    job_->stage(stage_).reduce_name = api_internal::TypeName<R>();
+    job_->BeginReduce(job_->stage(stage_), api_internal::TypeName<R>(), /*is_aggregator=*/true);
     Combine<R>();
     job_->stage(stage_).make_reduce = api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
     return Reduced<K, AggregateResult<A>>(*job_, stage_);
@@ -459,9 +463,8 @@ auto Grouped<K, V, N>::Reduce(Args... args) {
       return api_internal::Broken();
     } else {
       StageSpec& stage = job_->stage(stage_);
-      stage.reduce_name = api_internal::TypeName<R>();
+      job_->BeginReduce(stage, api_internal::TypeName<R>(), /*is_aggregator=*/false);
       stage.group_bytes = &KeyPrefixBytes<K, N>;
-      job_->CheckNoStates(stage);
       stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
                               Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
         return std::apply(

@@ -6,6 +6,7 @@
 // before anything runs.
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -55,6 +56,14 @@ using ParamStorage = std::conditional_t<
     std::conditional_t<std::is_floating_point_v<T>, double,
                        std::conditional_t<std::is_unsigned_v<T>, std::uint64_t,
                                           std::conditional_t<std::is_integral_v<T>, std::int64_t, std::string>>>>;
+
+/// `value` was parsed as the widest type of its kind.
+template <class T>
+Status CheckRange(const ParamInfo& info, ParamStorage<T> value) {
+  if (value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max()) return Status::Ok();
+  return Status::InvalidArgument("parameter ", info.name, " must be from ", +std::numeric_limits<T>::min(), " to ",
+                                 +std::numeric_limits<T>::max(), ", not '", info.value, "'");
+}
 
 }  // namespace api_internal
 }  // namespace millrace

@@ -249,7 +249,7 @@ class GroupCombine final : public CombineOperator {
     std::string what;
     bool same_key = true;
     const auto combine_all = [&] {
-      while (groups.NextGroup() && batch.status().ok() && same_key) {
+      while (same_key && batch.status().ok() && groups.NextGroup()) {
         key_scratch.Clear();
         DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &key, key_scratch);
         Values<V> values(groups, value_scratch);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/signal_stack.h"
 
-#include <signal.h>
 #include <sys/mman.h>
 
 #include <cstddef>
@@ -21,14 +20,12 @@ SignalStack::SignalStack()
   stack_t stack{};
   stack.ss_sp = memory_;
   stack.ss_size = kStackBytes;
-  sigaltstack(&stack, nullptr);
+  sigaltstack(&stack, &previous_);
 }
 
 SignalStack::~SignalStack() {
   if (memory_ == MAP_FAILED) return;
-  stack_t none{};
-  none.ss_flags = SS_DISABLE;
-  sigaltstack(&none, nullptr);
+  sigaltstack(&previous_, nullptr);
   munmap(memory_, kStackBytes);
 }
 

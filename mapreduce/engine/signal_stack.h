@@ -5,10 +5,12 @@
 // A stack of its own for signal handlers on this thread: when a job's code has used up the thread's
 // stack, there is no other place from which to say so. Every thread that runs a job's code has one.
 
+#include <signal.h>
+
 namespace millrace {
 
-/// For the life of the object, on the thread that makes and destroys it. Where there is no memory
-/// for it the thread goes on without.
+/// For the life of the object, on the thread that makes and destroys it; then the one before. Where
+/// there is no memory for it the thread goes on without.
 class SignalStack {
  public:
   SignalStack();
@@ -18,6 +20,7 @@ class SignalStack {
 
  private:
   void* memory_;
+  stack_t previous_ = {};
 };
 
 }  // namespace millrace

@@ -9,7 +9,9 @@
 
 namespace millrace {
 namespace {
-constexpr std::size_t kBlockBytes = std::size_t{64} << 10;
+// Blocks grow to this: many runs are small.
+constexpr std::uint64_t kFirstBlockBytes = std::uint64_t{1} << 10;
+constexpr std::uint64_t kBlockBytes = std::uint64_t{64} << 10;
 }  // namespace
 
 Status RunFileSink::Consume(EmitBatch& batch) {
@@ -23,7 +25,8 @@ Status RunFileSink::Consume(EmitBatch& batch) {
 
 Status MemoryRunSink::Consume(EmitBatch& batch) {
   if (batch.bytes() > block_left_) {
-    const std::size_t block_bytes = std::max(kBlockBytes, batch.bytes());
+    const std::size_t block_bytes =
+        std::max<std::size_t>(batch.bytes(), std::clamp<std::uint64_t>(block_bytes_, kFirstBlockBytes, kBlockBytes));
     blocks_.emplace_back(new char[block_bytes]);
     to_ = blocks_.back().get();
     block_left_ = block_bytes;

@@ -83,7 +83,7 @@ ProcessResult Process::Wait() {
 }
 
 void MillraceTest::SetUp() {
-  std::string name = (fs::temp_directory_path() / "millrace_test_XXXXXX").string();
+  std::string name = (Base() / "millrace_test_XXXXXX").string();
   ASSERT_NE(mkdtemp(name.data()), nullptr);
   root_ = name;
 }

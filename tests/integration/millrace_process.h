@@ -46,6 +46,9 @@ class MillraceTest : public testing::Test {
   void SetUp() override;
   void TearDown() override;
 
+  /// Where the folder is made.
+  virtual std::filesystem::path Base() { return std::filesystem::temp_directory_path(); }
+
   /// "millrace" and `words`, started in the folder.
   static std::vector<std::string> Command(const std::vector<std::string>& words);
   ProcessResult Run(const std::vector<std::string>& words);

@@ -87,6 +87,11 @@ bool IsForeign(std::string_view path) {
   return false;
 }
 
+// What a user's project looks like has paths and guards of its own.
+bool IsOutsideProject(std::string_view path) {
+  return path.starts_with("tests/install/") || path.starts_with("docs/examples/");
+}
+
 bool IsPublicHeader(std::string_view path) {
   const std::string layer = LayerOf(path);
   return path.ends_with(".h") && (layer == "api" || layer == "formats" || layer == "testing");
@@ -114,7 +119,7 @@ class FileCheck {
     for (std::string line; std::getline(file, line);) lines.push_back(std::move(line));
     CheckLicense(lines);
     if (!IsCode(path_)) return;
-    if (path_.ends_with(".h")) CheckGuard(lines);
+    if (path_.ends_with(".h") && !IsOutsideProject(path_)) CheckGuard(lines);
     for (std::size_t i = 0; i < lines.size(); ++i) {
       if (const auto include = ParseInclude(lines[i])) CheckInclude(*include, i + 1);
     }
@@ -144,10 +149,9 @@ class FileCheck {
     }
     const std::string layer = LayerOf(include.path);
     const bool is_generated = include.path.ends_with(".pb.h");
-    // An outside project, as those in tests/install, has paths of its own.
-    const bool is_outside = path_.starts_with("tests/install/") &&
-                            fs::exists((root_ / path_).parent_path() / include.path);
-    if (!is_generated && !is_outside && !fs::exists(root_ / include.path)) {
+    const bool is_own =
+        IsOutsideProject(path_) && fs::exists((root_ / path_).parent_path() / include.path);
+    if (!is_generated && !is_own && !fs::exists(root_ / include.path)) {
       Report(line, "includes \"" + include.path + "\", which is no path from the root");
       return;
     }
