@@ -15,7 +15,8 @@ struct WholeLine {
 };
 
 struct EachOnce {
-  void Reduce(const std::string_view& line, millrace::Values<Unit>& occurrences, Emitter<std::string_view, Unit>& emit) {
+  void Reduce(const std::string_view& line, millrace::Values<Unit>& occurrences,
+              Emitter<std::string_view, Unit>& emit) {
     for ([[maybe_unused]] const Unit& occurrence : occurrences) emit(line);
   }
 };

@@ -28,7 +28,9 @@ struct TrackCount {
   MR_FIELDS(TrackCount, track, n)
 };
 
-bool MorePlayed(const TrackCount& a, const TrackCount& b) { return a.n != b.n ? a.n > b.n : a.track < b.track; }
+bool MorePlayed(const TrackCount& a, const TrackCount& b) {
+  return a.n != b.n ? a.n > b.n : a.track < b.track;
+}
 
 using CountryTrack = std::tuple<std::string_view, std::string_view>;
 using TrackUserCountry = std::tuple<std::string_view, std::string_view, std::string_view>;
@@ -78,7 +80,8 @@ struct CountListeners {
 };
 
 struct ByCountry {
-  void Map(const KeyValue<CountryTrack, std::int64_t>& count, Emitter<std::string_view, TrackCount>& emit) {
+  void Map(const KeyValue<CountryTrack, std::int64_t>& count,
+           Emitter<std::string_view, TrackCount>& emit) {
     const auto& [country, track] = count.key;
     emit(country, {std::string(track), count.value});
   }
@@ -86,14 +89,19 @@ struct ByCountry {
 
 void TopList(Job& job) {
   const auto k = job.Param<std::size_t>("k", 100, "tracks per country; 0: all");
-  const auto min_ms = job.Param<std::int64_t>("min_ms", 30000, "shorter plays don't count; 0: all do");
-  const bool by_plays = job.Choice("by", "plays", {"plays", "listeners"}, "what n counts") == "plays";
+  const auto min_ms =
+      job.Param<std::int64_t>("min_ms", 30000, "shorter plays don't count; 0: all do");
+  const bool by_plays =
+      job.Choice("by", "plays", {"plays", "listeners"}, "what n counts") == "plays";
   std::set<std::string> unused;
   if (min_ms == 0) unused.insert("ms_played");
   if (by_plays) unused.insert("user");
   auto plays = job.Read<Play>("plays", kPlays, unused);
   auto counts = by_plays ? plays.Map<CountryAndWorld>(min_ms).Reduce<Count>()
-                         : plays.Map<TrackListener>(min_ms).Combine<Distinct>().GroupBy<1>().Reduce<CountListeners>();
+                         : plays.Map<TrackListener>(min_ms)
+                               .Combine<Distinct>()
+                               .GroupBy<1>()
+                               .Reduce<CountListeners>();
   counts.Map<ByCountry>().Combine<Best>(k).Reduce<Ranked>(k).Write<Tsv>("toplist");
 }
 

@@ -17,7 +17,8 @@ struct SplitIntoWords {
 };
 
 void WordCount(millrace::Job& job) {
-  job.ReadLines("text").Map<SplitIntoWords>().Reduce<millrace::Count>().Write<millrace::Tsv>("words");
+  job.ReadLines("text").Map<SplitIntoWords>().Reduce<millrace::Count>().Write<millrace::Tsv>(
+      "words");
 }
 
 MR_JOB(wordcount, WordCount, "how often each word occurs in text")

@@ -33,7 +33,8 @@ concept AggregatorOf = requires(typename A::State& state, const V& value) {
   A::Add(state, value);
   A::Merge(state, state);
   A::Result(state);
-} && std::is_trivially_copyable_v<typename A::State> && sizeof(typename A::State) <= 1024;
+}
+&&std::is_trivially_copyable_v<typename A::State> && sizeof(typename A::State) <= 1024;
 
 namespace api_internal {
 template <class A, class V>
@@ -41,7 +42,7 @@ struct AggregatorType {
   using Type = A;
 };
 template <class A, class V>
-  requires requires { typename A::template Of<V>; }
+requires requires { typename A::template Of<V>; }
 struct AggregatorType<A, V> {
   using Type = typename A::template Of<V>;
 };
@@ -57,10 +58,13 @@ struct Count {
     std::uint64_t count;
   };
   template <class V>
-  static void Add(State& state, const V&) { ++state.count; }
+  static void Add(State& state, const V&) {
+    ++state.count;
+  }
   static void Merge(State& state, const State& other) { state.count += other.count; }
   static std::optional<std::int64_t> Result(const State& state) {
-    if (state.count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
+    if (state.count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return std::nullopt;
     return static_cast<std::int64_t>(state.count);
   }
   static constexpr const char* kFailure = "the count is beyond int64";
@@ -74,7 +78,7 @@ struct Sum {
   static constexpr const char* kFailure = "the sum is beyond int64";
 };
 template <class V>
-  requires std::is_unsigned_v<V>
+requires std::is_unsigned_v<V>
 struct Sum::Of<V> {
   struct State {
     std::uint64_t sum;  // Saturates: once beyond, always beyond.
@@ -82,24 +86,27 @@ struct Sum::Of<V> {
   static void Add(State& state, V value) { AddTo(state, value); }
   static void Merge(State& state, const State& other) { AddTo(state, other.sum); }
   static std::optional<std::int64_t> Result(const State& state) {
-    if (state.sum > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
+    if (state.sum > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return std::nullopt;
     return static_cast<std::int64_t>(state.sum);
   }
   static constexpr const char* kFailure = Sum::kFailure;
 
  private:
   static void AddTo(State& state, std::uint64_t value) {
-    if (__builtin_add_overflow(state.sum, value, &state.sum)) state.sum = std::numeric_limits<std::uint64_t>::max();
+    if (__builtin_add_overflow(state.sum, value, &state.sum))
+      state.sum = std::numeric_limits<std::uint64_t>::max();
   }
 };
 template <class V>
-  requires(std::is_integral_v<V> && std::is_signed_v<V>)
-struct Sum::Of<V> {
+requires(std::is_integral_v<V>&& std::is_signed_v<V>) struct Sum::Of<V> {
   struct State {
     std::uint64_t low;  // 128 bits, two's complement: 2^64 values can't overflow it.
     std::int64_t high;
   };
-  static void Add(State& state, V value) { Merge(state, {static_cast<std::uint64_t>(value), value < 0 ? -1 : 0}); }
+  static void Add(State& state, V value) {
+    Merge(state, {static_cast<std::uint64_t>(value), value < 0 ? -1 : 0});
+  }
   static void Merge(State& state, const State& other) {
     const std::uint64_t carry = __builtin_add_overflow(state.low, other.low, &state.low) ? 1 : 0;
     state.high = static_cast<std::int64_t>(static_cast<std::uint64_t>(state.high) +
@@ -113,7 +120,7 @@ struct Sum::Of<V> {
   static constexpr const char* kFailure = Sum::kFailure;
 };
 template <class V>
-  requires std::is_floating_point_v<V>
+requires std::is_floating_point_v<V>
 struct Sum::Of<V> {
   using State = ExactSum::State;
   static void Add(State& state, V value) { ExactSum::Add(state, static_cast<double>(value)); }
@@ -124,16 +131,19 @@ struct Sum::Of<V> {
 namespace api_internal {
 template <class V, bool kLarger>
 struct Extreme {
-  static_assert(std::is_arithmetic_v<V>, "Min and Max take numbers; for other types use TopK or a Reduce");
+  static_assert(std::is_arithmetic_v<V>,
+                "Min and Max take numbers; for other types use TopK or a Reduce");
   struct State {
     V value;
     std::uint64_t has_value;
   };
   static void Add(State& state, V value) {
     if constexpr (std::is_floating_point_v<V>) {
-      if (std::isnan(value)) value = std::numeric_limits<V>::quiet_NaN();  // One is as good as another.
+      if (std::isnan(value))
+        value = std::numeric_limits<V>::quiet_NaN();  // One is as good as another.
     }
-    if (state.has_value == 0 || (kLarger ? IsLess(state.value, value) : IsLess(value, state.value))) state.value = value;
+    if (state.has_value == 0 || (kLarger ? IsLess(state.value, value) : IsLess(value, state.value)))
+      state.value = value;
     state.has_value = 1;
   }
   static void Merge(State& state, const State& other) {
@@ -177,7 +187,9 @@ struct ApproximateDistinct {
   template <class V>
   struct Of {
     using State = HyperLogLog::State;
-    static void Add(State& state, const V& value) { HyperLogLog::Add(state, HyperLogLog::HashOf(value)); }
+    static void Add(State& state, const V& value) {
+      HyperLogLog::Add(state, HyperLogLog::HashOf(value));
+    }
     static void Merge(State& state, const State& other) { HyperLogLog::Merge(state, other); }
     static std::int64_t Result(const State& state) { return HyperLogLog::Estimate(state); }
   };

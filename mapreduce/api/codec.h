@@ -7,8 +7,8 @@
 //
 //   template <>
 //   struct millrace::Codec<Money> {
-//     static std::tuple<std::string, std::int64_t> ToFields(const Money& m) { return {m.currency, m.cents}; }
-//     static Money FromFields(const std::tuple<std::string, std::int64_t>& f);
+//     static std::tuple<std::string, std::int64_t> ToFields(const Money& m) { return {m.currency,
+//     m.cents}; } static Money FromFields(const std::tuple<std::string, std::int64_t>& f);
 //   };
 
 #include <cstdint>
@@ -29,7 +29,9 @@ template <class T>
 struct Codec;
 
 template <class T>
-concept HasCodec = requires(const T& value) { Codec<T>::FromFields(Codec<T>::ToFields(value)); };
+concept HasCodec = requires(const T& value) {
+  Codec<T>::FromFields(Codec<T>::ToFields(value));
+};
 
 /// Nothing: a key or value without content. Writes no column.
 struct Unit {
@@ -92,7 +94,8 @@ inline constexpr bool kIsDescending = false;
 template <class T>
 inline constexpr bool kIsDescending<Descending<T>> = true;
 template <class T>
-inline constexpr bool kIsString = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
+inline constexpr bool kIsString =
+    std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
 
 template <class T>
 inline constexpr bool kDependentFalse = false;

@@ -22,7 +22,8 @@ void Context::SeedRandom() {
   has_random_ = true;
   const std::string_view path = ShardName(shard_);
   const std::string_view name = path.substr(path.rfind('/') + 1);
-  random_ = Random(shard_.empty() ? Hash64(group_) : Hash64(name, Hash64(input_, current_.offset())));
+  random_ =
+      Random(shard_.empty() ? Hash64(group_) : Hash64(name, Hash64(input_, current_.offset())));
 }
 
 }  // namespace millrace

@@ -19,11 +19,11 @@ namespace millrace {
 
 /// A record that was set aside.
 struct RejectedRecord {
-  std::string_view input;   ///< Name of the input; of the stage, for a group.
-  std::string_view shard;   ///< Path; empty for a group.
-  std::uint64_t offset;     ///< In the shard's decompressed bytes.
+  std::string_view input;  ///< Name of the input; of the stage, for a group.
+  std::string_view shard;  ///< Path; empty for a group.
+  std::uint64_t offset;    ///< In the shard's decompressed bytes.
   std::string_view reason;
-  std::string_view raw;     ///< The record as read; the encoded key of a group.
+  std::string_view raw;  ///< The record as read; the encoded key of a group.
 };
 
 /// Where rejects go. An error stops the task.
@@ -38,7 +38,10 @@ class Context {
  public:
   /// `input`, `date` and `rejects` outlive it.
   Context(std::string task, std::string input, std::string date, RejectSink* rejects)
-      : task_(std::move(task)), input_(std::move(input)), date_(std::move(date)), rejects_(rejects) {
+      : task_(std::move(task)),
+        input_(std::move(input)),
+        date_(std::move(date)),
+        rejects_(rejects) {
     current_.task = task_.c_str();
     current_.shard = shard_.c_str();
   }

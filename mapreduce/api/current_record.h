@@ -12,16 +12,18 @@ namespace millrace {
 
 /// The strings live as long as the task.
 struct CurrentRecord {
-  const char* task = "";                        ///< "map-00012"
-  const char* shard = "";                       ///< Path, or "" in a reduce.
-  const char* block = nullptr;                  ///< Begin of the block of records in memory …
-  std::uint64_t block_offset = 0;               ///< … and its offset in the shard.
-  std::atomic<const char*> record{nullptr};     ///< Begin of the record in the block.
+  const char* task = "";                     ///< "map-00012"
+  const char* shard = "";                    ///< Path, or "" in a reduce.
+  const char* block = nullptr;               ///< Begin of the block of records in memory …
+  std::uint64_t block_offset = 0;            ///< … and its offset in the shard.
+  std::atomic<const char*> record{nullptr};  ///< Begin of the record in the block.
 
   /// Offset of the record in the shard's decompressed bytes.
   std::uint64_t offset() const {
     const char* const at = record.load(std::memory_order_relaxed);
-    return at == nullptr || block == nullptr ? block_offset : block_offset + static_cast<std::uint64_t>(at - block);
+    return at == nullptr || block == nullptr
+               ? block_offset
+               : block_offset + static_cast<std::uint64_t>(at - block);
   }
 };
 

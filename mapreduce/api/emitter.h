@@ -24,11 +24,7 @@ class Emitter {
     batch_.Commit(behind_key, EncodeValue</*kLast=*/true>(behind_key, value));
   }
   /// For values without content.
-  void operator()(const K& key)
-    requires std::is_same_v<V, Unit>
-  {
-    (*this)(key, Unit{});
-  }
+  void operator()(const K& key) requires std::is_same_v<V, Unit> { (*this)(key, Unit{}); }
 
  private:
   EmitBatch& batch_;

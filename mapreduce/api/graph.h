@@ -35,8 +35,9 @@ struct StageSource {
   int input = -1;  ///< Index into inputs, or -1.
   int stage = -1;  ///< Index into stages, or -1.
   std::string map_name;
-  std::function<std::unique_ptr<MapOperator>(Context&, EmitSink&)> make_map;                ///< Of an input.
-  std::function<std::unique_ptr<RecordMapOperator>(Context&, EmitSink&)> make_record_map;   ///< Of a stage.
+  std::function<std::unique_ptr<MapOperator>(Context&, EmitSink&)> make_map;  ///< Of an input.
+  std::function<std::unique_ptr<RecordMapOperator>(Context&, EmitSink&)>
+      make_record_map;  ///< Of a stage.
 };
 
 /// An output that a stage's reduce (its maps, where there is no reduce) writes.

@@ -19,7 +19,9 @@ std::size_t Job::AddStage(StageSource source) {
   StageSpec stage;
   stage.name = "stage-" + std::to_string(graph_.stages.size() + 1);
   stage.sources.push_back(std::move(source));
-  stage.make_collector = [](const CollectorOptions& options) { return std::make_unique<SortCollector>(options); };
+  stage.make_collector = [](const CollectorOptions& options) {
+    return std::make_unique<SortCollector>(options);
+  };
   graph_.stages.push_back(std::move(stage));
   return graph_.stages.size() - 1;
 }
@@ -58,7 +60,8 @@ void Job::MergeStages(std::size_t into, std::size_t from) {
   if (graph_.stages[from].has_reduce() || !graph_.stages[from].writes.empty()) {
     Fail("And takes a Map that is not reduced or written by itself");
   }
-  if (!graph_.stages[from].combine_name.empty()) Fail("Combine comes behind And, for all that is joined");
+  if (!graph_.stages[from].combine_name.empty())
+    Fail("Combine comes behind And, for all that is joined");
   std::move(sources.begin(), sources.end(), std::back_inserter(graph_.stages[into].sources));
   sources.clear();
 }
@@ -76,7 +79,8 @@ void Job::DropMergedStages() {
       const auto is_ready = [&](const StageSource& source) {
         return source.stage < 0 || place[static_cast<std::size_t>(source.stage)] >= 0;
       };
-      if (place[i] >= 0 || stage.sources.empty() || !std::all_of(stage.sources.begin(), stage.sources.end(), is_ready)) {
+      if (place[i] >= 0 || stage.sources.empty() ||
+          !std::all_of(stage.sources.begin(), stage.sources.end(), is_ready)) {
         continue;
       }
       place[i] = static_cast<int>(ordered.size());
@@ -94,7 +98,8 @@ void Job::DropMergedStages() {
 
 // All columns of the layout, also those this job does not look at: who says where everything is in
 // a file need not know which columns a job uses.
-std::map<std::string, int> Job::ColumnOverrides(const std::string& input, std::span<const std::string_view> layout) {
+std::map<std::string, int> Job::ColumnOverrides(const std::string& input,
+                                                std::span<const std::string_view> layout) {
   std::map<std::string, int> overrides;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const std::string column(layout[i]);
@@ -104,7 +109,8 @@ std::map<std::string, int> Job::ColumnOverrides(const std::string& input, std::s
     if (given == settings_.params.end()) given = settings_.params.find(column);
     if (given != settings_.params.end()) {
       std::int64_t position = 0;
-      if (!ParseInt64(given->second, &position) || position < 1 || position > TsvColumns::kColumnMax) {
+      if (!ParseInt64(given->second, &position) || position < 1 ||
+          position > TsvColumns::kColumnMax) {
         Fail("parameter " + given->first + " must be the number of a column, from 1 to " +
              std::to_string(TsvColumns::kColumnMax) + ", not '" + given->second + "'");
         position = use.position;
@@ -113,7 +119,9 @@ std::map<std::string, int> Job::ColumnOverrides(const std::string& input, std::s
       use.is_set = true;
       overrides[column] = use.position;
     }
-    const auto same = [&](const ColumnUse& other) { return other.input == input && other.column == column; };
+    const auto same = [&](const ColumnUse& other) {
+      return other.input == input && other.column == column;
+    };
     if (std::none_of(columns_.begin(), columns_.end(), same)) columns_.push_back(use);
   }
   return overrides;
@@ -121,18 +129,21 @@ std::map<std::string, int> Job::ColumnOverrides(const std::string& input, std::s
 
 void Job::DeclareColumns() {
   for (const ColumnUse& use : columns_) {
-    const auto inputs = std::count_if(columns_.begin(), columns_.end(),
-                                      [&](const ColumnUse& other) { return other.column == use.column; });
+    const auto inputs =
+        std::count_if(columns_.begin(), columns_.end(),
+                      [&](const ColumnUse& other) { return other.column == use.column; });
     if (inputs > 1 && settings_.params.count(use.column) > 0) {
-      Fail("parameter " + use.column + " could mean several inputs; say " + use.input + "." + use.column + "=N");
+      Fail("parameter " + use.column + " could mean several inputs; say " + use.input + "." +
+           use.column + "=N");
     }
-    params_.push_back({.name = inputs > 1 ? use.input + "." + use.column : use.column,
-                       .type = "column",
-                       .default_value = std::to_string(use.default_position),
-                       .value = std::to_string(use.position),
-                       .help = "where the column " + use.column + " of " + use.input + " is (1 is the first)",
-                       .choices = {},
-                       .is_set = use.is_set});
+    params_.push_back(
+        {.name = inputs > 1 ? use.input + "." + use.column : use.column,
+         .type = "column",
+         .default_value = std::to_string(use.default_position),
+         .value = std::to_string(use.position),
+         .help = "where the column " + use.column + " of " + use.input + " is (1 is the first)",
+         .choices = {},
+         .is_set = use.is_set});
   }
 }
 
@@ -145,7 +156,9 @@ Status Job::Finish() {
   }
   for (const auto& [name, value] : settings_.params) {
     const auto is_known = [&, &given = name](const ParamInfo& info) { return info.name == given; };
-    const auto is_column = [&, &given = name](const ColumnUse& use) { return use.input + "." + use.column == given; };
+    const auto is_column = [&, &given = name](const ColumnUse& use) {
+      return use.input + "." + use.column == given;
+    };
     if (std::none_of(params_.begin(), params_.end(), is_known) &&
         std::none_of(columns_.begin(), columns_.end(), is_column)) {
       Fail("the job has no parameter " + name);
@@ -155,10 +168,13 @@ Status Job::Finish() {
   if (graph_.outputs.empty()) Fail("the job writes no output");
   for (const StageSpec& stage : graph_.stages) {
     if (stage.has_reduce() && stage.writes_maps) {
-      Fail("the Map of " + stage.name + " is written and reduced, too; map the input once more for the one of them");
+      Fail("the Map of " + stage.name +
+           " is written and reduced, too; map the input once more for the one of them");
     }
-    if (!stage.has_reduce() && stage.writes.empty()) Fail("the Map of " + stage.name + " is neither reduced nor written");
-    if (!stage.has_reduce() && !stage.combine_name.empty()) Fail("the combiner of " + stage.name + " has no Reduce behind it");
+    if (!stage.has_reduce() && stage.writes.empty())
+      Fail("the Map of " + stage.name + " is neither reduced nor written");
+    if (!stage.has_reduce() && !stage.combine_name.empty())
+      Fail("the combiner of " + stage.name + " has no Reduce behind it");
     if (!stage.has_reduce() && (stage.sources.size() > 1 || stage.sources.front().input < 0)) {
       Fail(stage.name + " has no Reduce: then it maps one input, and nothing else");
     }

@@ -47,7 +47,8 @@ std::string TypeName() {
   std::string_view name = __PRETTY_FUNCTION__;  // "... [with T = CountPlay; ...]"
   name.remove_prefix(name.find("T = ") + 4);
   name = name.substr(0, name.find_first_of("<;]"));  // KeepTop<...> is a KeepTop.
-  if (const std::size_t scope = name.rfind("::"); scope != std::string_view::npos) name.remove_prefix(scope + 2);
+  if (const std::size_t scope = name.rfind("::"); scope != std::string_view::npos)
+    name.remove_prefix(scope + 2);
   return std::string(name);
 }
 
@@ -55,7 +56,8 @@ std::string TypeName() {
 template <class T, class... Leading, class... Args>
 auto Factory(Args... args) {
   return [args = std::tuple<Args...>(std::move(args)...)](Leading... leading) {
-    return std::apply([&](const Args&... own) { return std::make_unique<T>(leading..., own...); }, args);
+    return std::apply([&](const Args&... own) { return std::make_unique<T>(leading..., own...); },
+                      args);
   };
 }
 
@@ -63,17 +65,29 @@ auto Factory(Args... args) {
 /// one error.
 struct Broken {
   template <class M, class... Args>
-  Broken Map(const Args&...) { return {}; }
+  Broken Map(const Args&...) {
+    return {};
+  }
   template <class C, class... Args>
-  Broken Combine(const Args&...) { return {}; }
+  Broken Combine(const Args&...) {
+    return {};
+  }
   template <class R, class... Args>
-  Broken Reduce(const Args&...) { return {}; }
+  Broken Reduce(const Args&...) {
+    return {};
+  }
   template <std::size_t N>
-  Broken GroupBy() { return {}; }
+  Broken GroupBy() {
+    return {};
+  }
   template <class T>
-  Broken And(const T&) { return {}; }
+  Broken And(const T&) {
+    return {};
+  }
   template <class Format>
-  Broken Write(const std::string&) { return {}; }
+  Broken Write(const std::string&) {
+    return {};
+  }
 };
 
 /// The type of M's records; void where M is no mapper.
@@ -144,7 +158,9 @@ class Mapped {
 
   /// Groups by the first N parts of the tuple K.
   template <std::size_t N>
-  Grouped<K, V, N> GroupBy() { return {*job_, stage_}; }
+  Grouped<K, V, N> GroupBy() {
+    return {*job_, stage_};
+  }
 
   /// Takes the records of another Map into the same stage: a join.
   Mapped& And(Mapped other);
@@ -173,7 +189,8 @@ class Source {
 
  private:
   friend class Job;
-  Source(Job& job, int input, ParserArgs... args) : job_(&job), input_(input), parser_args_(std::move(args)...) {}
+  Source(Job& job, int input, ParserArgs... args)
+      : job_(&job), input_(input), parser_args_(std::move(args)...) {}
   Job* job_;
   int input_;
   std::tuple<ParserArgs...> parser_args_;
@@ -194,11 +211,12 @@ class Job {
 
   /// A parameter: the user's value, else `default_value`. With `choices`, one of them.
   template <class T>
-  T Param(const std::string& name, T default_value, std::string help, std::vector<std::string> choices = {});
+  T Param(const std::string& name, T default_value, std::string help,
+          std::vector<std::string> choices = {});
 
   /// A text parameter that must be one of `choices`.
-  std::string Choice(const std::string& name, std::string default_value, std::vector<std::string> choices,
-                     std::string help) {
+  std::string Choice(const std::string& name, std::string default_value,
+                     std::vector<std::string> choices, std::string help) {
     return Param<std::string>(name, std::move(default_value), std::move(help), std::move(choices));
   }
 
@@ -212,7 +230,8 @@ class Job {
   /// Fields in `unused` keep their default and are not looked at. The user can move a column with
   /// the parameter COLUMN=N.
   template <class Row>
-  auto Read(const std::string& name, const TsvLayout& layout, const std::set<std::string>& unused = {});
+  auto Read(const std::string& name, const TsvLayout& layout,
+            const std::set<std::string>& unused = {});
   /// The same for files whose columns are Row's fields, in their order.
   template <class Row>
   auto Read(const std::string& name);
@@ -236,7 +255,9 @@ class Job {
   void BeginCombine(StageSpec& stage, std::string name);
   void BeginReduce(StageSpec& stage, std::string name, bool is_aggregator);
   void MergeStages(std::size_t into, std::size_t from);
-  const std::string& output_name(int output) const { return graph_.outputs[static_cast<std::size_t>(output)].name; }
+  const std::string& output_name(int output) const {
+    return graph_.outputs[static_cast<std::size_t>(output)].name;
+  }
 
  private:
   struct ColumnUse {
@@ -247,7 +268,8 @@ class Job {
   };
 
   int AddInput(InputSpec input);
-  std::map<std::string, int> ColumnOverrides(const std::string& input, std::span<const std::string_view> layout);
+  std::map<std::string, int> ColumnOverrides(const std::string& input,
+                                             std::span<const std::string_view> layout);
   void DeclareColumns();
   void DropMergedStages();
 
@@ -259,7 +281,8 @@ class Job {
 };
 
 template <class T>
-T Job::Param(const std::string& name, T default_value, std::string help, std::vector<std::string> choices) {
+T Job::Param(const std::string& name, T default_value, std::string help,
+             std::vector<std::string> choices) {
   using Storage = api_internal::ParamStorage<T>;
   ParamInfo info{.name = name,
                  .type = api_internal::ParamType<T>(),
@@ -283,8 +306,11 @@ T Job::Param(const std::string& name, T default_value, std::string help, std::ve
 }
 
 template <class Row>
-auto Job::Read(const std::string& name, const TsvLayout& layout, const std::set<std::string>& unused) {
-  static_assert(HasFields<Row>, "Read<Row>: Row needs MR_FIELDS(Row, field, ...) inside the struct, which names its columns");
+auto Job::Read(const std::string& name, const TsvLayout& layout,
+               const std::set<std::string>& unused) {
+  static_assert(
+      HasFields<Row>,
+      "Read<Row>: Row needs MR_FIELDS(Row, field, ...) inside the struct, which names its columns");
   if constexpr (!HasFields<Row>) {
     return api_internal::Broken();
   } else {
@@ -296,17 +322,21 @@ auto Job::Read(const std::string& name, const TsvLayout& layout, const std::set<
     }
     InputSpec input{name, {}, "tsv"};
     for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
-    return Source<TsvParser<Row>, Row, TsvColumns>(*this, AddInput(std::move(input)), *std::move(columns));
+    return Source<TsvParser<Row>, Row, TsvColumns>(*this, AddInput(std::move(input)),
+                                                   *std::move(columns));
   }
 }
 
 template <class Row>
 auto Job::Read(const std::string& name) {
-  static_assert(HasFields<Row>, "Read<Row>: Row needs MR_FIELDS(Row, field, ...) inside the struct, which names its columns");
+  static_assert(
+      HasFields<Row>,
+      "Read<Row>: Row needs MR_FIELDS(Row, field, ...) inside the struct, which names its columns");
   if constexpr (!HasFields<Row>) {
     return api_internal::Broken();
   } else {
-    const auto names = std::apply([](const auto&... field) { return std::array{field.name...}; }, Row::MillraceFields());
+    const auto names = std::apply([](const auto&... field) { return std::array{field.name...}; },
+                                  Row::MillraceFields());
     return Read<Row>(name, TsvLayout(std::span<const std::string_view>(names)));
   }
 }
@@ -315,7 +345,8 @@ template <class Parser, class Record, class... ParserArgs>
 template <class M, class... Args>
 auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
   using MapRecord = typename api_internal::RecordOf<M>::Type;
-  static_assert(MapperClass<M>, "Map<M>: M needs void Map(const Record&, Emitter<Key, Value>&[, Context&])");
+  static_assert(MapperClass<M>,
+                "Map<M>: M needs void Map(const Record&, Emitter<Key, Value>&[, Context&])");
   static_assert(!MapperClass<M> || std::is_same_v<MapRecord, Record>,
                 "Map<M>: the Map of M takes another record type than the input has");
   if constexpr (!std::is_same_v<MapRecord, Record>) {
@@ -329,11 +360,13 @@ auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
                           Context& context, EmitSink& sink) -> std::unique_ptr<MapOperator> {
       return std::apply(
           [&](const Args&... own) {
-            return std::make_unique<ShardMapOperator<Parser, M>>(parser_args, context, sink, own...);
+            return std::make_unique<ShardMapOperator<Parser, M>>(parser_args, context, sink,
+                                                                 own...);
           },
           args);
     };
-    return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+    return Mapped<typename Signature::Key, typename Signature::Value>(
+        *job_, job_->AddStage(std::move(source)));
   }
 }
 
@@ -341,9 +374,12 @@ template <class K, class V>
 template <class M, class... Args>
 auto Reduced<K, V>::Map(Args... args) {
   using MapRecord = typename api_internal::RecordOf<M>::Type;
-  static_assert(MapperClass<M>, "Map<M>: M needs void Map(const KeyValue<Key, Value>&, Emitter<Key2, Value2>&[, Context&])");
+  static_assert(
+      MapperClass<M>,
+      "Map<M>: M needs void Map(const KeyValue<Key, Value>&, Emitter<Key2, Value2>&[, Context&])");
   static_assert(!MapperClass<M> || std::is_same_v<MapRecord, KeyValue<K, V>>,
-                "Map<M>: behind a Reduce, Map takes const KeyValue<Key, Value>& with the types the Reduce emits");
+                "Map<M>: behind a Reduce, Map takes const KeyValue<Key, Value>& with the types the "
+                "Reduce emits");
   if constexpr (!std::is_same_v<MapRecord, KeyValue<K, V>>) {
     return api_internal::Broken();
   } else {
@@ -353,7 +389,8 @@ auto Reduced<K, V>::Map(Args... args) {
     source.map_name = api_internal::TypeName<M>();
     source.make_record_map =
         api_internal::Factory<EmittedMapOperator<K, V, M>, Context&, EmitSink&>(std::move(args)...);
-    return Mapped<typename Signature::Key, typename Signature::Value>(*job_, job_->AddStage(std::move(source)));
+    return Mapped<typename Signature::Key, typename Signature::Value>(
+        *job_, job_->AddStage(std::move(source)));
   }
 }
 
@@ -361,7 +398,8 @@ template <class K, class V>
 template <class Format>
 Reduced<K, V>& Reduced<K, V>::Write(const std::string& name) {
   job_->stage(stage_).writes.push_back(
-      {job_->AddOutput(name, Format::kExtension), api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
+      {job_->AddOutput(name, Format::kExtension),
+       api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
   return *this;
 }
 
@@ -370,7 +408,8 @@ template <class Format>
 Mapped<K, V>& Mapped<K, V>::Write(const std::string& name) {
   job_->stage(stage_).writes_maps = true;
   job_->stage(stage_).writes.push_back(
-      {job_->AddOutput(name, Format::kExtension), api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
+      {job_->AddOutput(name, Format::kExtension),
+       api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
   return *this;
 }
 
@@ -388,19 +427,24 @@ Mapped<K, V>& Mapped<K, V>::Combine(Args... args) {
   if constexpr (AggregatorOf<AggregatorFor<C, V>, V>) {
     using A = AggregatorFor<C, V>;
     stage.has_states = api_internal::kStateBytes<typename A::State> > 0 || !std::is_empty_v<V>;
-    stage.make_collector = api_internal::Factory<AggregateCollector<V, A>, const CollectorOptions&>();
+    stage.make_collector =
+        api_internal::Factory<AggregateCollector<V, A>, const CollectorOptions&>();
     stage.make_combiner = api_internal::Factory<AggregateCombine<A>>();
   } else {
     static_assert(ReducerClass<C>,
-                  "Combine<C>: C needs to be an aggregator of Map's values or to have void Reduce(const Key&, Values<Value>&, "
+                  "Combine<C>: C needs to be an aggregator of Map's values or to have void "
+                  "Reduce(const Key&, Values<Value>&, "
                   "Emitter<Key, Value>&)");
     if constexpr (ReducerClass<C>) {
       using Signature = api_internal::ReduceOf<C>;
-      constexpr bool kFits =
-          std::is_same_v<typename Signature::Group, K> && std::is_same_v<typename Signature::Value, V> &&
-          std::is_same_v<typename Signature::OutKey, K> && std::is_same_v<typename Signature::OutValue, V>;
-      static_assert(!Signature::kTakesContext, "Combine<C>: a combiner runs any number of times: it can't count or reject");
-      static_assert(kFits, "Combine<C>: a combiner takes and emits the key and value types that Map emits");
+      constexpr bool kFits = std::is_same_v<typename Signature::Group, K> &&
+                             std::is_same_v<typename Signature::Value, V> &&
+                             std::is_same_v<typename Signature::OutKey, K> &&
+                             std::is_same_v<typename Signature::OutValue, V>;
+      static_assert(!Signature::kTakesContext,
+                    "Combine<C>: a combiner runs any number of times: it can't count or reject");
+      static_assert(
+          kFits, "Combine<C>: a combiner takes and emits the key and value types that Map emits");
       if constexpr (kFits && !Signature::kTakesContext) {
         stage.make_combiner = api_internal::Factory<GroupCombine<K, V, C>>(std::move(args)...);
       }
@@ -414,13 +458,17 @@ template <class R, class... Args>
 auto Mapped<K, V>::Reduce(Args... args) {
   constexpr bool kIsAggregator = AggregatorOf<AggregatorFor<R, V>, V>;
   static_assert(ReducerClass<R> || kIsAggregator,
-                "Reduce<R>: R needs void Reduce(const Key&, Values<Value>&, Emitter<Key2, Value2>&[, Context&]), or to be an "
+                "Reduce<R>: R needs void Reduce(const Key&, Values<Value>&, Emitter<Key2, "
+                "Value2>&[, Context&]), or to be an "
                 "aggregator of Map's values such as Sum");
   if constexpr (ReducerClass<R>) {
     using Signature = api_internal::ReduceOf<R>;
-    constexpr bool kFits = std::is_same_v<typename Signature::Group, K> && std::is_same_v<typename Signature::Value, V>;
-    static_assert(std::is_same_v<typename Signature::Group, K>, "Reduce<R>: the Reduce of R takes another key type than Map emits");
-    static_assert(std::is_same_v<typename Signature::Value, V>, "Reduce<R>: the Reduce of R takes other Values than Map emits");
+    constexpr bool kFits = std::is_same_v<typename Signature::Group, K> &&
+                           std::is_same_v<typename Signature::Value, V>;
+    static_assert(std::is_same_v<typename Signature::Group, K>,
+                  "Reduce<R>: the Reduce of R takes another key type than Map emits");
+    static_assert(std::is_same_v<typename Signature::Value, V>,
+                  "Reduce<R>: the Reduce of R takes other Values than Map emits");
     if constexpr (!kFits) {
       return api_internal::Broken();
     } else {
@@ -429,7 +477,9 @@ auto Mapped<K, V>::Reduce(Args... args) {
       stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
                               Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
         return std::apply(
-            [&](const Args&... own) { return std::make_unique<GroupReduce<K, V, R>>(nullptr, context, sink, own...); },
+            [&](const Args&... own) {
+              return std::make_unique<GroupReduce<K, V, R>>(nullptr, context, sink, own...);
+            },
             args);
       };
       return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
@@ -438,7 +488,8 @@ auto Mapped<K, V>::Reduce(Args... args) {
     using A = AggregatorFor<R, V>;
     job_->BeginReduce(job_->stage(stage_), api_internal::TypeName<R>(), /*is_aggregator=*/true);
     Combine<R>();
-    job_->stage(stage_).make_reduce = api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
+    job_->stage(stage_).make_reduce =
+        api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
     return Reduced<K, AggregateResult<A>>(*job_, stage_);
   } else {
     return api_internal::Broken();
@@ -449,16 +500,20 @@ template <class K, class V, std::size_t N>
 template <class R, class... Args>
 auto Grouped<K, V, N>::Reduce(Args... args) {
   static_assert(ReducerClass<R>,
-                "Reduce<R>: behind GroupBy, R needs void Reduce(const Prefix&, Values<KeyValue<Key, Value>>&, "
+                "Reduce<R>: behind GroupBy, R needs void Reduce(const Prefix&, "
+                "Values<KeyValue<Key, Value>>&, "
                 "Emitter<Key2, Value2>&[, Context&])");
   if constexpr (!ReducerClass<R>) {
     return api_internal::Broken();
   } else {
     using Signature = api_internal::ReduceOf<R>;
-    constexpr bool kGroupFits = std::is_same_v<typename Signature::Group, typename KeyPrefixType<K, N>::Type>;
+    constexpr bool kGroupFits =
+        std::is_same_v<typename Signature::Group, typename KeyPrefixType<K, N>::Type>;
     constexpr bool kValueFits = std::is_same_v<typename Signature::Value, KeyValue<K, V>>;
-    static_assert(kGroupFits, "Reduce<R>: the Reduce of R takes another key type than the key's first parts");
-    static_assert(kValueFits, "Reduce<R>: behind GroupBy, Reduce takes Values<KeyValue<Key, Value>>");
+    static_assert(kGroupFits,
+                  "Reduce<R>: the Reduce of R takes another key type than the key's first parts");
+    static_assert(kValueFits,
+                  "Reduce<R>: behind GroupBy, Reduce takes Values<KeyValue<Key, Value>>");
     if constexpr (!kGroupFits || !kValueFits) {
       return api_internal::Broken();
     } else {
@@ -469,7 +524,8 @@ auto Grouped<K, V, N>::Reduce(Args... args) {
                               Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
         return std::apply(
             [&](const Args&... own) {
-              return std::make_unique<GroupReduce<K, V, R>>(&KeyPrefixBytes<K, N>, context, sink, own...);
+              return std::make_unique<GroupReduce<K, V, R>>(&KeyPrefixBytes<K, N>, context, sink,
+                                                            own...);
             },
             args);
       };

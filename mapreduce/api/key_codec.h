@@ -76,7 +76,8 @@ inline char* PutDelimited(char* to, std::string_view text) {
 /// Reads what PutDelimited wrote: a view into `from` where nothing was escaped.
 inline const char* GetDelimited(const char* from, const char* end, DecodeScratch& scratch,
                                 std::string_view* text) {
-  const auto* stop = static_cast<const char*>(std::memchr(from, 0, static_cast<std::size_t>(end - from)));
+  const auto* stop =
+      static_cast<const char*>(std::memchr(from, 0, static_cast<std::size_t>(end - from)));
   if (stop == nullptr) stop = end;
   const auto bytes = static_cast<std::size_t>(stop - from);
   if (std::memchr(from, 1, bytes) == nullptr) {
@@ -111,7 +112,8 @@ std::size_t KeyBytesMax(const T& value) {
     return bytes;
   } else if constexpr (kIsTuple<T>) {
     const auto sum = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return (std::size_t{0} + ... + KeyBytesMax<kLast && I + 1 == sizeof...(I)>(std::get<I>(value)));
+      return (std::size_t{0} + ... + KeyBytesMax < kLast &&
+              I + 1 == sizeof...(I) > (std::get<I>(value)));
     };
     return sum(std::make_index_sequence<std::tuple_size_v<T>>{});
   } else if constexpr (kIsDescending<T>) {
@@ -121,7 +123,8 @@ std::size_t KeyBytesMax(const T& value) {
   } else if constexpr (HasCodec<T>) {
     return KeyBytesMax<kLast>(Codec<T>::ToFields(value));
   } else {  // Said here alone: no key is written or read that was not measured.
-    static_assert(kDependentFalse<T>, "this key type needs MR_FIELDS(...) or a specialization of millrace::Codec");
+    static_assert(kDependentFalse<T>,
+                  "this key type needs MR_FIELDS(...) or a specialization of millrace::Codec");
     return 0;
   }
 }
@@ -153,10 +156,13 @@ char* EncodeKey(char* to, const T& value) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8);
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     constexpr Bits kSign = Bits{1} << (8 * sizeof(T) - 1);
-    const T canonical = std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value == 0 ? T{0} : value;
+    const T canonical = std::isnan(value) ? std::numeric_limits<T>::quiet_NaN()
+                        : value == 0      ? T{0}
+                                          : value;
     const Bits bits = std::bit_cast<Bits>(canonical);
-    return PutOrdered(to, (bits & kSign) != 0 ? static_cast<Bits>(~bits) : static_cast<Bits>(bits | kSign),
-                      sizeof(T));
+    return PutOrdered(
+        to, (bits & kSign) != 0 ? static_cast<Bits>(~bits) : static_cast<Bits>(bits | kSign),
+        sizeof(T));
   } else if constexpr (kIsOptional<T>) {
     *to++ = value ? 1 : 0;
     return value ? EncodeKey<kLast>(to, *value) : to;
@@ -169,7 +175,7 @@ char* EncodeKey(char* to, const T& value) {
     return to;
   } else if constexpr (kIsTuple<T>) {
     const auto put = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((to = EncodeKey<kLast && I + 1 == sizeof...(I)>(to, std::get<I>(value))), ...);
+      ((to = EncodeKey < kLast && I + 1 == sizeof...(I) > (to, std::get<I>(value))), ...);
     };
     put(std::make_index_sequence<std::tuple_size_v<T>>{});
     return to;
@@ -220,7 +226,8 @@ const char* DecodeKey(const char* from, const char* end, T* value, DecodeScratch
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     constexpr Bits kSign = Bits{1} << (8 * sizeof(T) - 1);
     const auto bits = static_cast<Bits>(GetOrdered(from, sizeof(T)));
-    *value = std::bit_cast<T>((bits & kSign) != 0 ? static_cast<Bits>(bits ^ kSign) : static_cast<Bits>(~bits));
+    *value = std::bit_cast<T>((bits & kSign) != 0 ? static_cast<Bits>(bits ^ kSign)
+                                                  : static_cast<Bits>(~bits));
     return from + sizeof(T);
   } else if constexpr (kIsOptional<T>) {
     if (*from++ == 0) {
@@ -234,7 +241,9 @@ const char* DecodeKey(const char* from, const char* end, T* value, DecodeScratch
     return from;
   } else if constexpr (kIsTuple<T>) {
     const auto get = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((from = DecodeKey<kLast && I + 1 == sizeof...(I)>(from, end, &std::get<I>(*value), scratch)), ...);
+      ((from = DecodeKey < kLast &&
+               I + 1 == sizeof...(I) > (from, end, &std::get<I>(*value), scratch)),
+       ...);
     };
     get(std::make_index_sequence<std::tuple_size_v<T>>{});
     return from;
@@ -244,12 +253,14 @@ const char* DecodeKey(const char* from, const char* end, T* value, DecodeScratch
     inverted.assign(from, end);
     for (char& c : inverted) c = static_cast<char>(~c);
     const char* const begin = inverted.data();
-    return from + (DecodeKey<false>(begin, begin + inverted.size(), &value->value, scratch) - begin);
+    return from +
+           (DecodeKey<false>(begin, begin + inverted.size(), &value->value, scratch) - begin);
   } else if constexpr (HasFields<T>) {
     constexpr auto kFields = T::MillraceFields();
     const auto get = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((from = DecodeKey<kLast && I + 1 == sizeof...(I)>(from, end, &(value->*(std::get<I>(kFields).member)),
-                                                         scratch)),
+      ((from =
+            DecodeKey < kLast &&
+            I + 1 == sizeof...(I) > (from, end, &(value->*(std::get<I>(kFields).member)), scratch)),
        ...);
     };
     get(std::make_index_sequence<kFieldCount<T>>{});
@@ -269,9 +280,11 @@ template <class T, std::size_t kParts>
 struct KeyPrefixType;
 template <std::size_t kParts, class... Ts>
 struct KeyPrefixType<std::tuple<Ts...>, kParts> {
-  static_assert(kParts >= 1 && kParts < sizeof...(Ts), "GroupBy<N> takes fewer parts than the key has");
+  static_assert(kParts >= 1 && kParts < sizeof...(Ts),
+                "GroupBy<N> takes fewer parts than the key has");
   template <std::size_t... I>
-  static auto Make(std::index_sequence<I...>) -> std::tuple<std::tuple_element_t<I, std::tuple<Ts...>>...>;
+  static auto Make(std::index_sequence<I...>)
+      -> std::tuple<std::tuple_element_t<I, std::tuple<Ts...>>...>;
   using Tuple = decltype(Make(std::make_index_sequence<kParts>{}));
   using Type = std::conditional_t<kParts == 1, std::tuple_element_t<0, Tuple>, Tuple>;
 };
@@ -282,7 +295,8 @@ std::size_t KeyPrefixBytes(std::string_view key) {
   typename KeyPrefixType<T, kParts>::Tuple parts;
   thread_local DecodeScratch scratch;
   scratch.Clear();
-  return static_cast<std::size_t>(DecodeKey<false>(key.data(), key.data() + key.size(), &parts, scratch) - key.data());
+  return static_cast<std::size_t>(
+      DecodeKey<false>(key.data(), key.data() + key.size(), &parts, scratch) - key.data());
 }
 
 }  // namespace millrace

@@ -27,14 +27,18 @@ class MapCaller {
 
   template <class... Args>
   MapCaller(Context& context, EmitSink& sink, Args&&... args)
-      : context_(context), batch_(sink), emitter_(batch_), mapper_(MakeUserObject<Mapper>(std::forward<Args>(args)...)) {
+      : context_(context),
+        batch_(sink),
+        emitter_(batch_),
+        mapper_(MakeUserObject<Mapper>(std::forward<Args>(args)...)) {
     CallSetUp(mapper_, context_);
   }
 
   void Call(const typename Signature::Record& record, std::string_view raw) {
     if constexpr (Signature::kTakesContext) {
       mapper_.Map(record, emitter_, context_);
-      if (context_.is_rejected()) [[unlikely]] Drop(raw);
+      if (context_.is_rejected()) [[unlikely]]
+        Drop(raw);
     } else {
       mapper_.Map(record, emitter_);
       (void)raw;
@@ -47,7 +51,9 @@ class MapCaller {
     Drop(raw);
     batch_.EndRecord();
   }
-  void Reject(std::string_view reason, std::string_view raw) { status_.Update(context_.ReportReject(reason, raw)); }
+  void Reject(std::string_view reason, std::string_view raw) {
+    status_.Update(context_.ReportReject(reason, raw));
+  }
 
   void Flush() { batch_.Flush(); }
   Status Close() {
@@ -60,7 +66,8 @@ class MapCaller {
  private:
   void Drop(std::string_view raw) {
     if (!batch_.DropRecord()) {
-      status_.Update(Status::UserCode("a record was rejected after it had emitted more than ", kBatchBytesMax,
+      status_.Update(Status::UserCode("a record was rejected after it had emitted more than ",
+                                      kBatchBytesMax,
                                       " bytes, which can't be taken back; reject before emitting"));
     }
     status_.Update(context_.ReportReject(raw));
@@ -98,7 +105,9 @@ class ShardMapOperator final : public MapOperator {
  public:
   template <class ParserArgs, class... Args>
   ShardMapOperator(const ParserArgs& parser_args, Context& context, EmitSink& sink, Args&&... args)
-      : parser_(std::make_from_tuple<Parser>(parser_args)), context_(context), caller_(context, sink, std::forward<Args>(args)...) {}
+      : parser_(std::make_from_tuple<Parser>(parser_args)),
+        context_(context),
+        caller_(context, sink, std::forward<Args>(args)...) {}
 
   Status MapBlock(const LineBlock& block) override {
     context_.BeginBlock(block.begin, block.offset);

@@ -11,7 +11,8 @@ namespace millrace::api_internal {
 namespace {
 
 Status Wrong(const ParamInfo& info, std::string_view expected) {
-  return Status::InvalidArgument("parameter ", info.name, " must be ", expected, ", not '", info.value, "'");
+  return Status::InvalidArgument("parameter ", info.name, " must be ", expected, ", not '",
+                                 info.value, "'");
 }
 
 }  // namespace
@@ -30,7 +31,8 @@ Status ParseParam(const ParamInfo& info, std::uint64_t* value) {
 Status ParseParam(const ParamInfo& info, double* value) {
   const char* const end = info.value.data() + info.value.size();
   const auto [stop, error] = std::from_chars(info.value.data(), end, *value);
-  return error == std::errc() && stop == end && std::isfinite(*value) ? Status::Ok() : Wrong(info, "a number");
+  return error == std::errc() && stop == end && std::isfinite(*value) ? Status::Ok()
+                                                                      : Wrong(info, "a number");
 }
 
 Status ParseParam(const ParamInfo& info, bool* value) {

@@ -53,15 +53,18 @@ constexpr const char* ParamType() {
 template <class T>
 using ParamStorage = std::conditional_t<
     std::is_same_v<T, bool>, bool,
-    std::conditional_t<std::is_floating_point_v<T>, double,
-                       std::conditional_t<std::is_unsigned_v<T>, std::uint64_t,
-                                          std::conditional_t<std::is_integral_v<T>, std::int64_t, std::string>>>>;
+    std::conditional_t<
+        std::is_floating_point_v<T>, double,
+        std::conditional_t<std::is_unsigned_v<T>, std::uint64_t,
+                           std::conditional_t<std::is_integral_v<T>, std::int64_t, std::string>>>>;
 
 /// `value` was parsed as the widest type of its kind.
 template <class T>
 Status CheckRange(const ParamInfo& info, ParamStorage<T> value) {
-  if (value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max()) return Status::Ok();
-  return Status::InvalidArgument("parameter ", info.name, " must be from ", +std::numeric_limits<T>::min(), " to ",
+  if (value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max())
+    return Status::Ok();
+  return Status::InvalidArgument("parameter ", info.name, " must be from ",
+                                 +std::numeric_limits<T>::min(), " to ",
                                  +std::numeric_limits<T>::max(), ", not '", info.value, "'");
 }
 

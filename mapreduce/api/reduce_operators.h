@@ -26,7 +26,7 @@ inline constexpr std::size_t kStateBytes = std::is_empty_v<State> ? 0 : (sizeof(
 template <class State>
 State LoadState(const char* from) {
   State state{};
-  if constexpr (kStateBytes<State> > 0) std::memcpy(&state, from, sizeof(State));
+  if constexpr (kStateBytes < State >> 0) std::memcpy(&state, from, sizeof(State));
   return state;
 }
 
@@ -35,14 +35,15 @@ template <class A>
 typename A::State MergeGroup(GroupReader& groups) {
   typename A::State state{};
   while (groups.NextValue()) {
-    if constexpr (kStateBytes<typename A::State> > 0) {
+    if constexpr (kStateBytes < typename A::State >> 0) {
       A::Merge(state, LoadState<typename A::State>(groups.record().value));
     }
   }
   return state;
 }
 
-inline void EmitEncoded(EmitBatch& batch, std::string_view key, const void* state, std::size_t state_bytes) {
+inline void EmitEncoded(EmitBatch& batch, std::string_view key, const void* state,
+                        std::size_t state_bytes) {
   char* const at = batch.Begin(key.size() + state_bytes);
   std::memcpy(at, key.data(), key.size());
   if (state_bytes > 0) std::memcpy(at + key.size(), state, state_bytes);
@@ -62,8 +63,8 @@ struct ResultOf<std::optional<T>> {
 
 /// What an aggregator's Result is: the value type of its stage's output.
 template <class A>
-using AggregateResult =
-    typename api_internal::ResultOf<decltype(A::Result(std::declval<const typename A::State&>()))>::Type;
+using AggregateResult = typename api_internal::ResultOf<decltype(A::Result(
+    std::declval<const typename A::State&>()))>::Type;
 
 /// Combines values into states in a table.
 template <class V, class A>
@@ -75,8 +76,9 @@ class AggregateCollector final : public TableCollector {
       : TableCollector(options, api_internal::kStateBytes<State>) {}
 
  private:
-  void Apply(const EmitBatch& batch, std::size_t from, std::size_t count, const CombiningTable::Chunk& chunk) override {
-    if constexpr (api_internal::kStateBytes<State> > 0) {
+  void Apply(const EmitBatch& batch, std::size_t from, std::size_t count,
+             const CombiningTable::Chunk& chunk) override {
+    if constexpr (api_internal::kStateBytes < State >> 0) {
       for (std::size_t i = 0; i < count; ++i) {
         A::Add(*reinterpret_cast<State*>(chunk.states[i]), ValueAt(batch, from + i));
       }
@@ -109,7 +111,8 @@ class AggregateCombine final : public CombineOperator {
     GroupReader groups(in);
     while (groups.NextGroup()) {
       const typename A::State state = api_internal::MergeGroup<A>(groups);
-      api_internal::EmitEncoded(batch, groups.key(), &state, api_internal::kStateBytes<typename A::State>);
+      api_internal::EmitEncoded(batch, groups.key(), &state,
+                                api_internal::kStateBytes<typename A::State>);
       batch.EndRecord();
       if (!batch.status().ok()) break;
     }
@@ -169,8 +172,12 @@ class GroupReduce final : public ReduceOperator {
 
   /// `prefix_bytes`: of GroupBy<N>, else null.
   template <class... Args>
-  GroupReduce(GroupReader::PrefixBytes prefix_bytes, Context& context, EmitSink& sink, Args&&... args)
-      : prefix_bytes_(prefix_bytes), context_(context), batch_(sink), emitter_(batch_),
+  GroupReduce(GroupReader::PrefixBytes prefix_bytes, Context& context, EmitSink& sink,
+              Args&&... args)
+      : prefix_bytes_(prefix_bytes),
+        context_(context),
+        batch_(sink),
+        emitter_(batch_),
         reducer_(api_internal::MakeUserObject<Reducer>(std::forward<Args>(args)...)) {
     CallSetUp(reducer_, context_);
   }
@@ -200,16 +207,19 @@ class GroupReduce final : public ReduceOperator {
   void ReduceGroup(GroupReader& groups) {
     key_scratch_.Clear();
     if (prefix_bytes_ == nullptr) {
-      DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &group_, key_scratch_);
+      DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &group_,
+                      key_scratch_);
     } else {
-      DecodeKey<false>(groups.key().data(), groups.key().data() + groups.key().size(), &group_, key_scratch_);
+      DecodeKey<false>(groups.key().data(), groups.key().data() + groups.key().size(), &group_,
+                       key_scratch_);
     }
     context_.BeginGroup(groups.key());
     Values<typename Signature::Value> values(groups, value_scratch_);
     if constexpr (Signature::kTakesContext) {
       reducer_.Reduce(group_, values, emitter_, context_);
       if (!groups.status().ok()) return;
-      if (context_.is_rejected()) [[unlikely]] Drop(groups.key());
+      if (context_.is_rejected()) [[unlikely]]
+        Drop(groups.key());
     } else {
       reducer_.Reduce(group_, values, emitter_);
     }
@@ -217,7 +227,8 @@ class GroupReduce final : public ReduceOperator {
   }
   void Drop(std::string_view key) {
     if (!batch_.DropRecord()) {
-      status_.Update(Status::UserCode("a group was rejected after it had emitted more than ", kBatchBytesMax,
+      status_.Update(Status::UserCode("a group was rejected after it had emitted more than ",
+                                      kBatchBytesMax,
                                       " bytes, which can't be taken back; reject before emitting"));
     }
     status_.Update(context_.ReportReject(key));
@@ -238,7 +249,8 @@ template <class K, class V, class Combiner>
 class GroupCombine final : public CombineOperator {
  public:
   template <class... Args>
-  explicit GroupCombine(Args&&... args) : combiner_(api_internal::MakeUserObject<Combiner>(std::forward<Args>(args)...)) {}
+  explicit GroupCombine(Args&&... args)
+      : combiner_(api_internal::MakeUserObject<Combiner>(std::forward<Args>(args)...)) {}
 
   Status Run(Merger& in, EmitSink& out) override {
     EmitBatch batch(out);
@@ -251,24 +263,28 @@ class GroupCombine final : public CombineOperator {
     const auto combine_all = [&] {
       while (same_key && batch.status().ok() && groups.NextGroup()) {
         key_scratch.Clear();
-        DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &key, key_scratch);
+        DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &key,
+                        key_scratch);
         Values<V> values(groups, value_scratch);
         const std::size_t before = batch.count();
         combiner_.Reduce(key, values, emitter);
         for (std::size_t i = before; i < batch.count(); ++i) {
           const char* const record = batch.begin() + batch.offset(i);
-          same_key = same_key && std::string_view(EmitBatch::Key(record), EmitBatch::KeyBytes(record)) == groups.key();
+          same_key = same_key && std::string_view(EmitBatch::Key(record),
+                                                  EmitBatch::KeyBytes(record)) == groups.key();
         }
         batch.EndRecord();
       }
     };
     if (api_internal::Throws(combine_all, &what)) {
-      return Status::UserCode("the combiner failed on the key ", DescribeKey<K>(groups.key()), ": ", what);
+      return Status::UserCode("the combiner failed on the key ", DescribeKey<K>(groups.key()), ": ",
+                              what);
     }
     batch.Flush();
     if (!groups.status().ok()) return groups.status();
     if (!same_key) {
-      return Status::UserCode("the combiner emitted another key than its group's, ", DescribeKey<K>(groups.key()));
+      return Status::UserCode("the combiner emitted another key than its group's, ",
+                              DescribeKey<K>(groups.key()));
     }
     return batch.status();
   }

@@ -33,12 +33,12 @@ const JobRegistration* FindJob(std::string_view name);
 /// All jobs by name; of two with one name the one registered last.
 std::vector<const JobRegistration*> AllJobs();
 
-#define MR_JOB(name, define, summary)                                                                   \
-  namespace {                                                                                           \
-  struct MillraceRegister_##name {                                                                      \
-    MillraceRegister_##name() { ::millrace::RegisterJob(&registration); }                               \
-    ::millrace::JobRegistration registration{::millrace::kJobAbiVersion, #name, summary, &define};      \
-  } millrace_register_##name;                                                                           \
+#define MR_JOB(name, define, summary)                                                              \
+  namespace {                                                                                      \
+  struct MillraceRegister_##name {                                                                 \
+    MillraceRegister_##name() { ::millrace::RegisterJob(&registration); }                          \
+    ::millrace::JobRegistration registration{::millrace::kJobAbiVersion, #name, summary, &define}; \
+  } millrace_register_##name;                                                                      \
   }
 
 }  // namespace millrace

@@ -25,11 +25,13 @@ struct MapSignature<void (M::*)(In, Emitter<K, V>&)> {
   static constexpr bool kTakesContext = false;
 };
 template <class M, class In, class K, class V>
-struct MapSignature<void (M::*)(In, Emitter<K, V>&, Context&)> : MapSignature<void (M::*)(In, Emitter<K, V>&)> {
+struct MapSignature<void (M::*)(In, Emitter<K, V>&, Context&)>
+    : MapSignature<void (M::*)(In, Emitter<K, V>&)> {
   static constexpr bool kTakesContext = true;
 };
 template <class M, class In, class K, class V>
-struct MapSignature<void (M::*)(In, Emitter<K, V>&) const> : MapSignature<void (M::*)(In, Emitter<K, V>&)> {};
+struct MapSignature<void (M::*)(In, Emitter<K, V>&) const>
+    : MapSignature<void (M::*)(In, Emitter<K, V>&)> {};
 template <class M, class In, class K, class V>
 struct MapSignature<void (M::*)(In, Emitter<K, V>&, Context&) const>
     : MapSignature<void (M::*)(In, Emitter<K, V>&, Context&)> {};
@@ -75,11 +77,16 @@ T MakeUserObject(Args&&... args) {
 
 /// Has `void Map(const Record&, Emitter<Key, Value>&)` or the same with `Context&` as third.
 template <class M>
-concept MapperClass = requires { typename api_internal::MapOf<M>::Record; };
+concept MapperClass = requires {
+  typename api_internal::MapOf<M>::Record;
+};
 
-/// Has `void Reduce(const Key&, Values<Value>&, Emitter<Key2, Value2>&)` or the same with `Context&`.
+/// Has `void Reduce(const Key&, Values<Value>&, Emitter<Key2, Value2>&)` or the same with
+/// `Context&`.
 template <class R>
-concept ReducerClass = requires { typename api_internal::ReduceOf<R>::Group; };
+concept ReducerClass = requires {
+  typename api_internal::ReduceOf<R>::Group;
+};
 
 /// The optional `void SetUp(Context&)` before a task's first record and `void TearDown(Context&)`
 /// behind its last.

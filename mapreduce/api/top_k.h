@@ -47,7 +47,8 @@ class TopK {
  private:
   // The k-th is then the worst that still counts.
   void Shrink() {
-    std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), kept_.end(), before_);
+    std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1),
+                     kept_.end(), before_);
     kept_.resize(k_);
     is_full_ = true;
   }

@@ -31,7 +31,8 @@ std::size_t ValueBytesMax(const T& value) {
     for (const auto& element : value) bytes += ValueBytesMax(element);
     return bytes;
   } else if constexpr (kIsTuple<T>) {
-    return std::apply([](const auto&... part) { return (std::size_t{0} + ... + ValueBytesMax(part)); }, value);
+    return std::apply(
+        [](const auto&... part) { return (std::size_t{0} + ... + ValueBytesMax(part)); }, value);
   } else if constexpr (kIsDescending<T>) {
     return ValueBytesMax(value.value);
   } else if constexpr (HasFields<T>) {
@@ -39,7 +40,8 @@ std::size_t ValueBytesMax(const T& value) {
   } else if constexpr (HasCodec<T>) {
     return ValueBytesMax(Codec<T>::ToFields(value));
   } else {  // Said here alone: no value is written or read that was not measured.
-    static_assert(kDependentFalse<T>, "this value type needs MR_FIELDS(...) or a specialization of millrace::Codec");
+    static_assert(kDependentFalse<T>,
+                  "this value type needs MR_FIELDS(...) or a specialization of millrace::Codec");
     return 0;
   }
 }
@@ -70,7 +72,7 @@ char* EncodeValue(char* to, const T& value) {
     return to;
   } else if constexpr (kIsTuple<T>) {
     const auto put = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((to = EncodeValue<kLast && I + 1 == sizeof...(I)>(to, std::get<I>(value))), ...);
+      ((to = EncodeValue < kLast && I + 1 == sizeof...(I) > (to, std::get<I>(value))), ...);
     };
     put(std::make_index_sequence<std::tuple_size_v<T>>{});
     return to;
@@ -79,7 +81,9 @@ char* EncodeValue(char* to, const T& value) {
   } else if constexpr (HasFields<T>) {
     constexpr auto kFields = T::MillraceFields();
     const auto put = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((to = EncodeValue<kLast && I + 1 == sizeof...(I)>(to, value.*(std::get<I>(kFields).member))), ...);
+      ((to = EncodeValue < kLast &&
+             I + 1 == sizeof...(I) > (to, value.*(std::get<I>(kFields).member))),
+       ...);
     };
     put(std::make_index_sequence<kFieldCount<T>>{});
     return to;
@@ -121,7 +125,8 @@ const char* DecodeValue(const char* from, const char* end, T* value) {
     return from;
   } else if constexpr (kIsTuple<T>) {
     const auto get = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((from = DecodeValue<kLast && I + 1 == sizeof...(I)>(from, end, &std::get<I>(*value))), ...);
+      ((from = DecodeValue < kLast && I + 1 == sizeof...(I) > (from, end, &std::get<I>(*value))),
+       ...);
     };
     get(std::make_index_sequence<std::tuple_size_v<T>>{});
     return from;
@@ -130,7 +135,8 @@ const char* DecodeValue(const char* from, const char* end, T* value) {
   } else if constexpr (HasFields<T>) {
     constexpr auto kFields = T::MillraceFields();
     const auto get = [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((from = DecodeValue<kLast && I + 1 == sizeof...(I)>(from, end, &(value->*(std::get<I>(kFields).member)))),
+      ((from = DecodeValue < kLast &&
+               I + 1 == sizeof...(I) > (from, end, &(value->*(std::get<I>(kFields).member)))),
        ...);
     };
     get(std::make_index_sequence<kFieldCount<T>>{});

@@ -61,7 +61,8 @@ void ExactSum::Merge(State& state, const State& other) {
 }
 
 double ExactSum::Rounded(const State& state) {
-  if ((state.specials & kNan) != 0 || (state.specials & 3) == 3) return std::numeric_limits<double>::quiet_NaN();
+  if ((state.specials & kNan) != 0 || (state.specials & 3) == 3)
+    return std::numeric_limits<double>::quiet_NaN();
   if (state.specials != 0) {
     const double infinity = std::numeric_limits<double>::infinity();
     return state.specials == kPlusInfinity ? infinity : -infinity;
@@ -84,14 +85,18 @@ double ExactSum::Rounded(const State& state) {
   }
   const int lowest = highest - kMantissaBits;
   std::uint64_t mantissa = 0;
-  for (int bit = highest; bit >= lowest; --bit) mantissa = mantissa << 1 | (GetBit(limbs, bit) ? 1 : 0);
+  for (int bit = highest; bit >= lowest; --bit)
+    mantissa = mantissa << 1 | (GetBit(limbs, bit) ? 1 : 0);
   bool rest = false;
   for (int bit = 0; bit < lowest - 1 && !rest; ++bit) rest = GetBit(limbs, bit);
   if (GetBit(limbs, lowest - 1) && (rest || (mantissa & 1) != 0)) ++mantissa;
   // Adding the mantissa with its hidden bit carries into the exponent by itself.
   const std::uint64_t exponent = static_cast<std::uint64_t>(lowest) + 1;
-  if (exponent > 0x7fe) return is_negative ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
-  const std::uint64_t magnitude = (exponent << kMantissaBits) + (mantissa - (std::uint64_t{1} << kMantissaBits));
+  if (exponent > 0x7fe)
+    return is_negative ? -std::numeric_limits<double>::infinity()
+                       : std::numeric_limits<double>::infinity();
+  const std::uint64_t magnitude =
+      (exponent << kMantissaBits) + (mantissa - (std::uint64_t{1} << kMantissaBits));
   return std::bit_cast<double>(magnitude | (is_negative ? std::uint64_t{1} << 63 : 0));
 }
 

@@ -84,8 +84,7 @@ FailpointAction Hit(std::string_view name) {
   if (found == points.by_name.end()) return FailpointAction::kNone;
   Point& point = found->second;
   ++point.hit_count;
-  const bool is_due =
-      point.and_after ? point.hit_count >= point.nth : point.hit_count == point.nth;
+  const bool is_due = point.and_after ? point.hit_count >= point.nth : point.hit_count == point.nth;
   if (!is_due) return FailpointAction::kNone;
   if (point.action == FailpointAction::kKill) {
     ::kill(::getpid(), SIGKILL);
@@ -97,8 +96,8 @@ FailpointAction Hit(std::string_view name) {
 void Arm(std::string_view name, FailpointAction action, std::uint64_t nth, bool and_after) {
   Points& points = AllPoints();
   MutexLock lock(points.mutex);
-  points.by_name.insert_or_assign(
-      std::string(name), Point{.action = action, .nth = nth, .and_after = and_after});
+  points.by_name.insert_or_assign(std::string(name),
+                                  Point{.action = action, .nth = nth, .and_after = and_after});
   any_armed.store(true, std::memory_order_relaxed);
 }
 

@@ -32,8 +32,7 @@ FailpointAction Hit(std::string_view name);
 
 /// Arms `name` for its n-th hit from now on (1: the next one), with `and_after` for all later ones
 /// too. Arming a point again replaces what it had. kNone only counts.
-void Arm(std::string_view name, FailpointAction action, std::uint64_t nth,
-         bool and_after = false);
+void Arm(std::string_view name, FailpointAction action, std::uint64_t nth, bool and_after = false);
 
 /// Arms what a text like "io=error@3;publish.rename=kill@1" says; kInvalidArgument arms nothing.
 Status ArmFromText(std::string_view text);
@@ -47,9 +46,9 @@ std::uint64_t HitCount(std::string_view name);
 }  // namespace failpoint
 
 /// The action for this hit of the point. One relaxed load when nothing is armed.
-#define MR_FAILPOINT(name)                                              \
-  (::millrace::failpoint::any_armed.load(std::memory_order_relaxed)     \
-       ? ::millrace::failpoint::Hit(name)                               \
+#define MR_FAILPOINT(name)                                          \
+  (::millrace::failpoint::any_armed.load(std::memory_order_relaxed) \
+       ? ::millrace::failpoint::Hit(name)                           \
        : ::millrace::FailpointAction::kNone)
 
 /// kResourceLimit "injected failure at <name>" when this hit shall fail.

@@ -32,14 +32,16 @@ Field(std::string_view, T Struct::*) -> Field<Struct, T>;
 
 /// A struct that says MR_FIELDS.
 template <class T>
-concept HasFields = requires { T::MillraceFields(); };
+concept HasFields = requires {
+  T::MillraceFields();
+};
 
 template <HasFields T>
 inline constexpr std::size_t kFieldCount = std::tuple_size_v<decltype(T::MillraceFields())>;
 
 /// Calls f(name, field) for each field of `value`, in order.
 template <class T, class F>
-  requires HasFields<std::remove_const_t<T>>
+requires HasFields<std::remove_const_t<T>>
 constexpr void ForEachField(T& value, F&& f) {
   std::apply([&](const auto&... field) { (f(field.name, value.*(field.member)), ...); },
              std::remove_const_t<T>::MillraceFields());
@@ -51,12 +53,15 @@ constexpr void ForEachField(T& value, F&& f) {
 #define MR_EXPAND2_(...) MR_EXPAND1_(MR_EXPAND1_(MR_EXPAND1_(__VA_ARGS__)))
 #define MR_EXPAND1_(...) __VA_ARGS__
 #define MR_FIELD_LIST_(Type, name, ...) \
-  ::millrace::Field{#name, &Type::name} __VA_OPT__(, MR_FIELD_LIST_AGAIN_ MR_PARENS_(Type, __VA_ARGS__))
+  ::millrace::Field{#name,              \
+                    &Type::name} __VA_OPT__(, MR_FIELD_LIST_AGAIN_ MR_PARENS_(Type, __VA_ARGS__))
 #define MR_FIELD_LIST_AGAIN_() MR_FIELD_LIST_
 
 /// Inside a struct: lists its fields (up to 27).
-#define MR_FIELDS(Type, ...) \
-  static constexpr auto MillraceFields() { return std::tuple{MR_EXPAND_(MR_FIELD_LIST_(Type, __VA_ARGS__))}; }
+#define MR_FIELDS(Type, ...)                                          \
+  static constexpr auto MillraceFields() {                            \
+    return std::tuple{MR_EXPAND_(MR_FIELD_LIST_(Type, __VA_ARGS__))}; \
+  }
 
 }  // namespace millrace
 

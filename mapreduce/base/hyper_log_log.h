@@ -28,7 +28,7 @@ struct HyperLogLog {
 
   static std::uint64_t HashOf(std::string_view value) { return Hash64(value); }
   template <class T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   static std::uint64_t HashOf(T value) {
     return Hash64({reinterpret_cast<const char*>(&value), sizeof(value)});
   }

@@ -20,8 +20,8 @@ inline bool ParseDigits8(const char* from, std::size_t n, std::uint64_t* value) 
   // The first digit in the lowest byte; missing ones, below it, become '0'.
   std::uint64_t word = LoadShortLittle(from, n);
   if (n < 8) word = word << (64 - 8 * n) | 0x3030303030303030 >> (8 * n);
-  const std::uint64_t zones = (word & 0xf0f0f0f0f0f0f0f0) |
-                              ((word + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4;
+  const std::uint64_t zones =
+      (word & 0xf0f0f0f0f0f0f0f0) | ((word + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4;
   if (zones != 0x3333333333333333) return false;
   // Pairs, then fours, then all eight: each step joins neighbours.
   word -= 0x3030303030303030;

@@ -5,16 +5,26 @@ namespace millrace {
 
 std::string_view PhaseName(Phase phase) {
   switch (phase) {
-    case Phase::kRead: return "read";
-    case Phase::kDecompress: return "decompress";
-    case Phase::kMap: return "map";
-    case Phase::kCombine: return "combine";
-    case Phase::kSort: return "sort";
-    case Phase::kSpill: return "spill";
-    case Phase::kMerge: return "merge";
-    case Phase::kReduce: return "reduce";
-    case Phase::kWrite: return "write";
-    case Phase::kCount: break;
+    case Phase::kRead:
+      return "read";
+    case Phase::kDecompress:
+      return "decompress";
+    case Phase::kMap:
+      return "map";
+    case Phase::kCombine:
+      return "combine";
+    case Phase::kSort:
+      return "sort";
+    case Phase::kSpill:
+      return "spill";
+    case Phase::kMerge:
+      return "merge";
+    case Phase::kReduce:
+      return "reduce";
+    case Phase::kWrite:
+      return "write";
+    case Phase::kCount:
+      break;
   }
   return "unknown";
 }

@@ -19,7 +19,16 @@
 namespace millrace {
 
 enum class Phase {
-  kRead, kDecompress, kMap, kCombine, kSort, kSpill, kMerge, kReduce, kWrite, kCount
+  kRead,
+  kDecompress,
+  kMap,
+  kCombine,
+  kSort,
+  kSpill,
+  kMerge,
+  kReduce,
+  kWrite,
+  kCount
 };
 
 inline constexpr std::size_t kPhaseCount = static_cast<std::size_t>(Phase::kCount);
@@ -39,9 +48,7 @@ class PhaseTimes {
   std::uint64_t nanoseconds(Phase phase) const {
     return entries_[static_cast<std::size_t>(phase)].nanoseconds;
   }
-  std::uint64_t bytes(Phase phase) const {
-    return entries_[static_cast<std::size_t>(phase)].bytes;
-  }
+  std::uint64_t bytes(Phase phase) const { return entries_[static_cast<std::size_t>(phase)].bytes; }
 
  private:
   struct Entry {
@@ -60,7 +67,10 @@ class PhaseTimes {
 class PhaseTimer {
  public:
   explicit PhaseTimer(PhaseTimes& times, Phase phase = Phase::kMap)
-      : times_(times), phase_(phase), flushed_at_(Clock::now()), flushed_ticks_(Ticks()),
+      : times_(times),
+        phase_(phase),
+        flushed_at_(Clock::now()),
+        flushed_ticks_(Ticks()),
         switched_ticks_(flushed_ticks_) {}
   PhaseTimer(const PhaseTimer&) = delete;
   PhaseTimer& operator=(const PhaseTimer&) = delete;

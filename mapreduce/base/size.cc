@@ -7,8 +7,7 @@ namespace millrace {
 namespace {
 
 Status NotASize(std::string_view text) {
-  return Status::InvalidArgument("'", text,
-                                 "' is not a size; write for example 512k, 64M or 2GiB");
+  return Status::InvalidArgument("'", text, "' is not a size; write for example 512k, 64M or 2GiB");
 }
 
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }

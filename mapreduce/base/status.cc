@@ -8,19 +8,32 @@ namespace millrace {
 
 std::string_view StatusCodeName(StatusCode code) {
   switch (code) {
-    case StatusCode::kOk: return "kOk";
-    case StatusCode::kInvalidArgument: return "kInvalidArgument";
-    case StatusCode::kUserCode: return "kUserCode";
-    case StatusCode::kDiverged: return "kDiverged";
-    case StatusCode::kUnavailable: return "kUnavailable";
-    case StatusCode::kCorrupt: return "kCorrupt";
-    case StatusCode::kResourceLimit: return "kResourceLimit";
-    case StatusCode::kStale: return "kStale";
-    case StatusCode::kCancelled: return "kCancelled";
-    case StatusCode::kInternal: return "kInternal";
-    case StatusCode::kNotFound: return "kNotFound";
-    case StatusCode::kBadData: return "kBadData";
-    case StatusCode::kCannotCreate: return "kCannotCreate";
+    case StatusCode::kOk:
+      return "kOk";
+    case StatusCode::kInvalidArgument:
+      return "kInvalidArgument";
+    case StatusCode::kUserCode:
+      return "kUserCode";
+    case StatusCode::kDiverged:
+      return "kDiverged";
+    case StatusCode::kUnavailable:
+      return "kUnavailable";
+    case StatusCode::kCorrupt:
+      return "kCorrupt";
+    case StatusCode::kResourceLimit:
+      return "kResourceLimit";
+    case StatusCode::kStale:
+      return "kStale";
+    case StatusCode::kCancelled:
+      return "kCancelled";
+    case StatusCode::kInternal:
+      return "kInternal";
+    case StatusCode::kNotFound:
+      return "kNotFound";
+    case StatusCode::kBadData:
+      return "kBadData";
+    case StatusCode::kCannotCreate:
+      return "kCannotCreate";
   }
   return "unknown";  // A number from the wire that a newer build knows.
 }

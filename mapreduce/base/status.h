@@ -51,25 +51,45 @@ class [[nodiscard]] Status {
     return Status(code, Concatenate(parts...));
   }
   template <class... Parts>
-  static Status InvalidArgument(const Parts&... parts) { return Error(StatusCode::kInvalidArgument, parts...); }
+  static Status InvalidArgument(const Parts&... parts) {
+    return Error(StatusCode::kInvalidArgument, parts...);
+  }
   template <class... Parts>
-  static Status UserCode(const Parts&... parts) { return Error(StatusCode::kUserCode, parts...); }
+  static Status UserCode(const Parts&... parts) {
+    return Error(StatusCode::kUserCode, parts...);
+  }
   template <class... Parts>
-  static Status Unavailable(const Parts&... parts) { return Error(StatusCode::kUnavailable, parts...); }
+  static Status Unavailable(const Parts&... parts) {
+    return Error(StatusCode::kUnavailable, parts...);
+  }
   template <class... Parts>
-  static Status Corrupt(const Parts&... parts) { return Error(StatusCode::kCorrupt, parts...); }
+  static Status Corrupt(const Parts&... parts) {
+    return Error(StatusCode::kCorrupt, parts...);
+  }
   template <class... Parts>
-  static Status ResourceLimit(const Parts&... parts) { return Error(StatusCode::kResourceLimit, parts...); }
+  static Status ResourceLimit(const Parts&... parts) {
+    return Error(StatusCode::kResourceLimit, parts...);
+  }
   template <class... Parts>
-  static Status Cancelled(const Parts&... parts) { return Error(StatusCode::kCancelled, parts...); }
+  static Status Cancelled(const Parts&... parts) {
+    return Error(StatusCode::kCancelled, parts...);
+  }
   template <class... Parts>
-  static Status Internal(const Parts&... parts) { return Error(StatusCode::kInternal, parts...); }
+  static Status Internal(const Parts&... parts) {
+    return Error(StatusCode::kInternal, parts...);
+  }
   template <class... Parts>
-  static Status NotFound(const Parts&... parts) { return Error(StatusCode::kNotFound, parts...); }
+  static Status NotFound(const Parts&... parts) {
+    return Error(StatusCode::kNotFound, parts...);
+  }
   template <class... Parts>
-  static Status BadData(const Parts&... parts) { return Error(StatusCode::kBadData, parts...); }
+  static Status BadData(const Parts&... parts) {
+    return Error(StatusCode::kBadData, parts...);
+  }
   template <class... Parts>
-  static Status CannotCreate(const Parts&... parts) { return Error(StatusCode::kCannotCreate, parts...); }
+  static Status CannotCreate(const Parts&... parts) {
+    return Error(StatusCode::kCannotCreate, parts...);
+  }
 
   bool ok() const { return error_ == nullptr; }
   StatusCode code() const { return ok() ? StatusCode::kOk : error_->code; }
@@ -107,8 +127,8 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}        // NOLINT: implicit on purpose.
-  Result(Status error) : error_(std::move(error)) {}   // NOLINT: implicit on purpose.
+  Result(T value) : value_(std::move(value)) {}       // NOLINT: implicit on purpose.
+  Result(Status error) : error_(std::move(error)) {}  // NOLINT: implicit on purpose.
 
   bool has_value() const { return value_.has_value(); }
   bool ok() const { return value_.has_value(); }
@@ -134,8 +154,8 @@ class [[nodiscard]] Result {
 #define MR_CHECK(claim) \
   ((claim) ? static_cast<void>(0) : ::millrace::CheckFailed(__FILE__, __LINE__, #claim))
 
-#define MR_RETURN_IF_ERROR(expression)                        \
-  do {                                                        \
+#define MR_RETURN_IF_ERROR(expression)                                                     \
+  do {                                                                                     \
     if (::millrace::Status mr_status_ = (expression); !mr_status_.ok()) return mr_status_; \
   } while (false)
 

@@ -42,8 +42,8 @@ Result<VirtualBuffer> VirtualBuffer::Reserve(std::size_t bytes, bool huge_pages)
   }
   char* data = static_cast<char*>(mapped);
   if (is_huge) {
-    char* const aligned = reinterpret_cast<char*>(
-        RoundUp(reinterpret_cast<std::uintptr_t>(data), kHugePageBytes));
+    char* const aligned =
+        reinterpret_cast<char*>(RoundUp(reinterpret_cast<std::uintptr_t>(data), kHugePageBytes));
     char* const end = data + mapped_bytes;
     if (aligned != data) ::munmap(data, static_cast<std::size_t>(aligned - data));
     if (aligned + size != end) {

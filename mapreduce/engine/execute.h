@@ -37,7 +37,8 @@ struct RejectLimit {
 /// How far the run is.
 struct Progress {
   std::string_view stage;  ///< "stage-1 map", "stage-1 reduce"
-  std::uint64_t bytes_done = 0, bytes_total = 0;  ///< Stored input in a map, records' bytes in a reduce.
+  std::uint64_t bytes_done = 0,
+                bytes_total = 0;  ///< Stored input in a map, records' bytes in a reduce.
   std::uint64_t records = 0;
   int tasks_done = 0, tasks_total = 0;
   std::uint64_t spilled_bytes = 0;
@@ -58,11 +59,11 @@ struct ExecutionOptions {
   Compression compression = Compression::kNone;
   RejectLimit max_rejects;
   std::string date;
-  std::string output_directory;   ///< Exists and is empty.
-  std::string scratch_directory;  ///< Exists; files in it are left to its owner.
+  std::string output_directory;         ///< Exists and is empty.
+  std::string scratch_directory;        ///< Exists; files in it are left to its owner.
   const CancelToken* cancel = nullptr;  ///< May be null.
   ProgressSink* progress = nullptr;     ///< May be null.
-  bool spill_everything = false;  ///< Tests: hand on and spill after every record.
+  bool spill_everything = false;        ///< Tests: hand on and spill after every record.
 };
 
 /// A file of the output.

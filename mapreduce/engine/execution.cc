@@ -38,7 +38,10 @@ constexpr std::uint64_t kRecordBytesMin = std::uint64_t{32} << 20;
 std::string PartName(std::size_t part, const std::string& extension, Compression compression) {
   char name[32];
   std::snprintf(name, sizeof(name), "part-%05zu.", part);
-  return name + extension + (compression == Compression::kZstd ? ".zst" : compression == Compression::kGzip ? ".gz" : "");
+  return name + extension +
+         (compression == Compression::kZstd   ? ".zst"
+          : compression == Compression::kGzip ? ".gz"
+                                              : "");
 }
 
 /// A map slot fills one collector. A reduce slot may fill one for each stage that follows, beside
@@ -54,12 +57,15 @@ int LeasesPerSlot(const JobGraph& graph) {
 }
 
 /// A pack may hold shards of several parts; where splits fall must not be seen in the parts.
-std::vector<Split> CutAtParts(const std::vector<Split>& splits, const std::vector<std::size_t>& part_of_shard) {
+std::vector<Split> CutAtParts(const std::vector<Split>& splits,
+                              const std::vector<std::size_t>& part_of_shard) {
   std::vector<Split> cut;
   for (const Split& split : splits) {
     const SplitPiece* last = nullptr;
     for (const SplitPiece& piece : split.pieces) {
-      const auto part = [&](const SplitPiece& of) { return part_of_shard[static_cast<std::size_t>(of.shard)]; };
+      const auto part = [&](const SplitPiece& of) {
+        return part_of_shard[static_cast<std::size_t>(of.shard)];
+      };
       if (last == nullptr || part(*last) != part(piece)) cut.emplace_back();
       cut.back().pieces.push_back(piece);
       cut.back().stored_bytes += piece.range.stored_end - piece.range.stored_begin;
@@ -71,8 +77,8 @@ std::vector<Split> CutAtParts(const std::vector<Split>& splits, const std::vecto
 
 }  // namespace
 
-Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector<ExecutionInput>& inputs,
-                     const ExecutionOptions& options)
+Execution::Execution(FileSystem& files, const JobGraph& graph,
+                     const std::vector<ExecutionInput>& inputs, const ExecutionOptions& options)
     : files_(files),
       graph_(graph),
       inputs_(inputs),
@@ -87,12 +93,14 @@ Execution::Execution(FileSystem& files, const JobGraph& graph, const std::vector
     store.name = stage.name;
     store.block_bytes = block_bytes_;
     store.retained_bytes_max = options.spill_everything ? 0 : RetainedBytesMax(stage);
-    store.sample_capacity = std::max(kSamplesMin, kSamplesPerPart * static_cast<std::size_t>(options.parts));
+    store.sample_capacity =
+        std::max(kSamplesMin, kSamplesPerPart * static_cast<std::size_t>(options.parts));
     stores_.push_back(std::make_unique<RunStore>(files, budget_, std::move(store)));
   }
   for (const ExecutionInput& input : inputs) {
     auto& digests = digests_.emplace_back();
-    for (const Shard& shard : input.shards) digests.push_back(std::make_unique<ShardDigest>(shard.file.bytes));
+    for (const Shard& shard : input.shards)
+      digests.push_back(std::make_unique<ShardDigest>(shard.file.bytes));
   }
 }
 
@@ -112,10 +120,13 @@ std::uint64_t Execution::RetainedBytesMax(const StageSpec& stage) const {
   return options_.memory_bytes / 4 * 3;
 }
 
-std::size_t Execution::record_bytes_max() const { return std::max(kRecordBytesMin, options_.memory_bytes / 16); }
+std::size_t Execution::record_bytes_max() const {
+  return std::max(kRecordBytesMin, options_.memory_bytes / 16);
+}
 
 std::size_t Execution::FanInMax() const {
-  return std::clamp<std::size_t>(budget_.guarantee() / (block_bytes_ + kCursorBytes), kFanInMin, kFanInMax);
+  return std::clamp<std::size_t>(budget_.guarantee() / (block_bytes_ + kCursorBytes), kFanInMin,
+                                 kFanInMax);
 }
 
 std::uint64_t Execution::CursorBytes(std::size_t stage) const {
@@ -123,12 +134,14 @@ std::uint64_t Execution::CursorBytes(std::size_t stage) const {
 }
 
 Status Execution::CheckGoOn(std::uint64_t order) {
-  if (options_.cancel != nullptr && options_.cancel->cancelled()) return Status::Cancelled("cancelled");
+  if (options_.cancel != nullptr && options_.cancel->cancelled())
+    return Status::Cancelled("cancelled");
   if (rejects_.ShouldStop(order)) return Status::BadData("too many records were rejected");
   return Status::Ok();
 }
 
-std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBudget::Lease& lease, PhaseTimer& timer,
+std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBudget::Lease& lease,
+                                                    PhaseTimer& timer,
                                                     std::unique_ptr<CombineOperator>* combiner) {
   const StageSpec& spec = graph_.stages[stage];
   if (spec.make_combiner) *combiner = spec.make_combiner();
@@ -206,7 +219,8 @@ std::vector<Split> Execution::SplitsOf(int input) const {
 }
 
 std::string Execution::OutputDirectory(int output) const {
-  return graph_.outputs.size() == 1 ? "" : graph_.outputs[static_cast<std::size_t>(output)].name + "/";
+  return graph_.outputs.size() == 1 ? ""
+                                    : graph_.outputs[static_cast<std::size_t>(output)].name + "/";
 }
 
 Status Execution::MakeOutputDirectories() {
@@ -217,16 +231,18 @@ Status Execution::MakeOutputDirectories() {
   return Status::Ok();
 }
 
-std::unique_ptr<PartFile> Execution::MakePartFile(const StageWrite& write, std::size_t part, std::size_t first_task,
-                                                  std::size_t task_count) {
+std::unique_ptr<PartFile> Execution::MakePartFile(const StageWrite& write, std::size_t part,
+                                                  std::size_t first_task, std::size_t task_count) {
   const std::string& extension = graph_.outputs[static_cast<std::size_t>(write.output)].extension;
-  return std::make_unique<PartFile>(files_, budget_, options_.output_directory,
-                                    OutputDirectory(write.output) + PartName(part, extension, options_.compression),
-                                    options_.compression, first_task, task_count);
+  return std::make_unique<PartFile>(
+      files_, budget_, options_.output_directory,
+      OutputDirectory(write.output) + PartName(part, extension, options_.compression),
+      options_.compression, first_task, task_count);
 }
 
 void Execution::CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts) {
-  for (const auto& part : parts) output_files_[static_cast<std::size_t>(output)].push_back(part->record());
+  for (const auto& part : parts)
+    output_files_[static_cast<std::size_t>(output)].push_back(part->record());
 }
 
 Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uint64_t order_base) {
@@ -260,7 +276,10 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   std::uint64_t begin = 0;  // Of a shard in all of them.
   for (const Shard& shard : shards) {
     // Empty shards at the end begin where the last part ends.
-    const auto part = total == 0 ? 0 : static_cast<std::size_t>(static_cast<unsigned __int128>(begin) * parts / total);
+    const auto part =
+        total == 0
+            ? 0
+            : static_cast<std::size_t>(static_cast<unsigned __int128>(begin) * parts / total);
     part_of_shard.push_back(std::min(part, parts - 1));
     begin += shard.file.bytes;
   }
@@ -269,16 +288,19 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   std::vector<std::size_t> first_task(parts + 1, splits.size());
   phase.part_of_task.resize(splits.size());
   for (std::size_t task = splits.size(); task-- > 0;) {
-    const std::size_t part = part_of_shard[static_cast<std::size_t>(splits[task].pieces.front().shard)];
+    const std::size_t part =
+        part_of_shard[static_cast<std::size_t>(splits[task].pieces.front().shard)];
     phase.part_of_task[task] = part;
     first_task[part] = task;
   }
-  for (std::size_t part = parts; part-- > 0;) first_task[part] = std::min(first_task[part], first_task[part + 1]);
+  for (std::size_t part = parts; part-- > 0;)
+    first_task[part] = std::min(first_task[part], first_task[part + 1]);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
   for (const StageWrite& write : spec.writes) {
     auto& list = files.emplace_back();
     for (std::size_t part = 0; part < parts; ++part) {
-      list.push_back(MakePartFile(write, part, first_task[part], first_task[part + 1] - first_task[part]));
+      list.push_back(
+          MakePartFile(write, part, first_task[part], first_task[part + 1] - first_task[part]));
     }
   }
   BeginPhase(spec.name + " map", total, splits.size());
@@ -288,9 +310,9 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   phase.reject_order = reject_order_;
   phase.parts = &files;
   reject_order_ += splits.size();
-  const Status status = RunTasks(splits.size(), options_.parallel, options_.cancel,
-                                 [&] { return MakeMapSlot(*this, phase); },
-                                 [&](std::size_t task) { AbandonBehind(files, task); });
+  const Status status = RunTasks(
+      splits.size(), options_.parallel, options_.cancel, [&] { return MakeMapSlot(*this, phase); },
+      [&](std::size_t task) { AbandonBehind(files, task); });
   MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
   MR_RETURN_IF_ERROR(status);
   for (std::size_t w = 0; w < spec.writes.size(); ++w) {
@@ -306,13 +328,15 @@ Status Execution::RunReduce(std::size_t stage) {
   const StageSpec& spec = graph_.stages[stage];
   RunStore& store = *stores_[stage];
   BeginPhase(spec.name + " merge", store.data_bytes(), 0);
-  const std::unique_ptr<CombineOperator> combiner = spec.make_combiner ? spec.make_combiner() : nullptr;
+  const std::unique_ptr<CombineOperator> combiner =
+      spec.make_combiner ? spec.make_combiner() : nullptr;
   MR_RETURN_IF_ERROR(store.Finish(FanInMax(), combiner.get(), options_.cancel));
 
   ReducePhase phase;
   phase.stage = stage;
-  const std::size_t wanted = std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(options_.parallel),
-                                       static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
+  const std::size_t wanted =
+      std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(options_.parallel),
+                static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
   phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options_.parts, wanted);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
   for (const StageWrite& write : spec.writes) {
@@ -330,12 +354,14 @@ Status Execution::RunReduce(std::size_t stage) {
   phase.reject_order = reject_order_;
   reject_order_ += phase.ranges.size() * static_cast<std::size_t>(LeasesPerSlot(graph_));
   BeginPhase(spec.name + " reduce", 0, phase.ranges.size());
-  const Status status = RunTasks(phase.ranges.size(), options_.parallel, options_.cancel,
-                                 [&] { return MakeReduceSlot(*this, phase); },
-                                 [&](std::size_t task) { AbandonBehind(files, task); });
+  const Status status = RunTasks(
+      phase.ranges.size(), options_.parallel, options_.cancel,
+      [&] { return MakeReduceSlot(*this, phase); },
+      [&](std::size_t task) { AbandonBehind(files, task); });
   MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
   MR_RETURN_IF_ERROR(status);
-  for (std::size_t w = 0; w < spec.writes.size(); ++w) CollectFiles(spec.writes[w].output, files[w]);
+  for (std::size_t w = 0; w < spec.writes.size(); ++w)
+    CollectFiles(spec.writes[w].output, files[w]);
   return Status::Ok();
 }
 
@@ -343,7 +369,8 @@ Status Execution::RunStage(std::size_t stage) {
   const StageSpec& spec = graph_.stages[stage];
   if (!spec.has_reduce()) return RunMapsAlone(stage);
   for (std::size_t s = 0; s < spec.sources.size(); ++s) {
-    if (spec.sources[s].input >= 0) MR_RETURN_IF_ERROR(RunMaps(stage, spec.sources[s], static_cast<std::uint64_t>(s) << 32));
+    if (spec.sources[s].input >= 0)
+      MR_RETURN_IF_ERROR(RunMaps(stage, spec.sources[s], static_cast<std::uint64_t>(s) << 32));
   }
   MR_RETURN_IF_ERROR(RunReduce(stage));
   MutexLock lock(mutex_);

@@ -58,7 +58,8 @@ class Execution {
   Status CheckGoOn(std::uint64_t order);
 
   /// A sink for one slot's emissions into a stage. `combiner` keeps what it needs.
-  std::unique_ptr<Collector> MakeCollector(std::size_t stage, MemoryBudget::Lease& lease, PhaseTimer& timer,
+  std::unique_ptr<Collector> MakeCollector(std::size_t stage, MemoryBudget::Lease& lease,
+                                           PhaseTimer& timer,
                                            std::unique_ptr<CombineOperator>* combiner);
 
   void AddTask(const Context& context, std::uint64_t records_read);
@@ -79,8 +80,8 @@ class Execution {
   std::uint64_t RetainedBytesMax(const StageSpec& stage) const;
   std::string OutputDirectory(int output) const;
   Status MakeOutputDirectories();
-  std::unique_ptr<PartFile> MakePartFile(const StageWrite& write, std::size_t part, std::size_t first_task,
-                                         std::size_t task_count);
+  std::unique_ptr<PartFile> MakePartFile(const StageWrite& write, std::size_t part,
+                                         std::size_t first_task, std::size_t task_count);
   void CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts);
 
   FileSystem& files_;

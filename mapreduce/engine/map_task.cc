@@ -20,9 +20,13 @@ std::string TaskName(std::size_t task) {
 class MapSlot final : public Slot {
  public:
   MapSlot(Execution& execution, const MapPhase& phase)
-      : execution_(execution), phase_(phase), stage_(execution.graph().stages[phase.stage]),
-        lease_(execution.budget().Join()), timer_(times_) {
-    if (stage_.has_reduce()) collector_ = execution.MakeCollector(phase.stage, lease_, timer_, &combiner_);
+      : execution_(execution),
+        phase_(phase),
+        stage_(execution.graph().stages[phase.stage]),
+        lease_(execution.budget().Join()),
+        timer_(times_) {
+    if (stage_.has_reduce())
+      collector_ = execution.MakeCollector(phase.stage, lease_, timer_, &combiner_);
   }
   ~MapSlot() override {
     timer_.Flush();
@@ -33,7 +37,8 @@ class MapSlot final : public Slot {
     const std::uint64_t reject_order = phase_.reject_order + task;
     const Split& split = (*phase_.splits)[task];
     TaskRejects rejects(execution_.rejects(), reject_order);
-    const std::string& input = execution_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
+    const std::string& input =
+        execution_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
     Context context(TaskName(task), input, execution_.options().date, &rejects);
     ThisThreadsRecord() = context.current_record();
     const Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
@@ -46,7 +51,8 @@ class MapSlot final : public Slot {
   Status Close() override { return collector_ != nullptr ? collector_->Close() : Status::Ok(); }
 
  private:
-  Status Collect(std::size_t task, const Split& split, std::uint64_t reject_order, Context& context) {
+  Status Collect(std::size_t task, const Split& split, std::uint64_t reject_order,
+                 Context& context) {
     collector_->BeginTask(phase_.order_base + task);
     MR_RETURN_IF_ERROR(MapSplit(split, reject_order, context, *collector_));
     return collector_->EndTask();
@@ -60,7 +66,8 @@ class MapSlot final : public Slot {
     return writes.Close();
   }
 
-  Status MapSplit(const Split& split, std::uint64_t reject_order, Context& context, EmitSink& sink) {
+  Status MapSplit(const Split& split, std::uint64_t reject_order, Context& context,
+                  EmitSink& sink) {
     const std::unique_ptr<MapOperator> mapper = phase_.source->make_map(context, sink);
     for (const SplitPiece& piece : split.pieces) {
       MR_RETURN_IF_ERROR(MapPiece(piece, reject_order, context, *mapper));
@@ -71,9 +78,10 @@ class MapSlot final : public Slot {
     return Status::Ok();
   }
 
-  Status MapPiece(const SplitPiece& piece, std::uint64_t reject_order, Context& context, MapOperator& mapper) {
-    const Shard& shard =
-        execution_.inputs()[static_cast<std::size_t>(piece.input)].shards[static_cast<std::size_t>(piece.shard)];
+  Status MapPiece(const SplitPiece& piece, std::uint64_t reject_order, Context& context,
+                  MapOperator& mapper) {
+    const Shard& shard = execution_.inputs()[static_cast<std::size_t>(piece.input)]
+                             .shards[static_cast<std::size_t>(piece.shard)];
     context.BeginShard(shard.file.path);
     timer_.Switch(Phase::kRead);
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<ShardReader> reader,

@@ -15,7 +15,7 @@ struct MapPhase {
   std::size_t stage = 0;
   const StageSource* source = nullptr;
   const std::vector<Split>* splits = nullptr;
-  std::uint64_t order_base = 0;   ///< Of the runs: several sources of a stage stay apart.
+  std::uint64_t order_base = 0;  ///< Of the runs: several sources of a stage stay apart.
   std::uint64_t reject_order = 0;
   /// For a stage without a reduce: the files by output and part, and the part of each task.
   std::vector<std::vector<std::unique_ptr<PartFile>>>* parts = nullptr;

@@ -79,7 +79,9 @@ class PartFile {
 class PartFileSink final : public RowSink {
  public:
   PartFileSink(PartFile& file, std::size_t task) : file_(file), task_(task) {}
-  Status AppendRows(std::string_view text, std::uint64_t rows) override { return file_.Append(task_, text, rows); }
+  Status AppendRows(std::string_view text, std::uint64_t rows) override {
+    return file_.Append(task_, text, rows);
+  }
 
  private:
   PartFile& file_;

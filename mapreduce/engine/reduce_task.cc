@@ -43,8 +43,11 @@ struct NextMap {
 class ReduceSlot final : public Slot {
  public:
   ReduceSlot(Execution& execution, const ReducePhase& phase)
-      : execution_(execution), phase_(phase), stage_(execution.graph().stages[phase.stage]),
-        lease_(execution.budget().Join()), timer_(times_, Phase::kMerge) {
+      : execution_(execution),
+        phase_(phase),
+        stage_(execution.graph().stages[phase.stage]),
+        lease_(execution.budget().Join()),
+        timer_(times_, Phase::kMerge) {
     const std::vector<StageSpec>& stages = execution.graph().stages;
     for (std::size_t next = phase.stage + 1; next < stages.size(); ++next) {
       for (std::size_t s = 0; s < stages[next].sources.size(); ++s) {
@@ -84,7 +87,6 @@ class ReduceSlot final : public Slot {
   }
 
  private:
-
   Status ReduceRangeOf(std::size_t task, Context& context) {
     MR_RETURN_IF_ERROR(execution_.CheckGoOn(phase_.reject_order + task));
     timer_.Switch(Phase::kMerge);
@@ -93,13 +95,15 @@ class ReduceSlot final : public Slot {
     std::vector<std::unique_ptr<NextMap>> maps;
     for (NextStage& next : next_) {
       next.collector->BeginTask(next.order_base + task);
-      maps.push_back(std::make_unique<NextMap>(execution_, next, task, stage_.name, phase_.reject_order + task));
+      maps.push_back(std::make_unique<NextMap>(execution_, next, task, stage_.name,
+                                               phase_.reject_order + task));
       out.Add(maps.back()->map.get(), Phase::kMap);
     }
     TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, out);
     {
       const std::unique_ptr<ReduceOperator> reducer = stage_.make_reduce(context, out);
-      MR_ASSIGN_OR_RETURN(auto cursors, execution_.store(phase_.stage).Read(phase_.ranges[task].keys));
+      MR_ASSIGN_OR_RETURN(auto cursors,
+                          execution_.store(phase_.stage).Read(phase_.ranges[task].keys));
       for (auto& cursor : cursors) cursor = Watch(std::move(cursor), task);
       Merger merger(std::move(cursors));
       MR_RETURN_IF_ERROR(merger.Start());
@@ -154,7 +158,8 @@ std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t
   const std::vector<std::string> borders = store.Borders(parts);
   const std::vector<std::string> samples = store.SampleKeys();
   const auto part_count = static_cast<std::size_t>(parts);
-  const std::size_t per_part = std::max<std::size_t>(1, (ranges_wanted + part_count - 1) / part_count);
+  const std::size_t per_part =
+      std::max<std::size_t>(1, (ranges_wanted + part_count - 1) / part_count);
   std::vector<ReduceRange> ranges;
   for (std::size_t part = 0; part < part_count; ++part) {
     KeyRange keys;
@@ -166,8 +171,12 @@ std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t
       }
       keys.begin = borders[part - 1];
     }
-    const auto first = part == 0 ? samples.begin() : std::upper_bound(samples.begin(), samples.end(), borders[part - 1]);
-    const auto last = part < borders.size() ? std::lower_bound(samples.begin(), samples.end(), borders[part]) : samples.end();
+    const auto first = part == 0
+                           ? samples.begin()
+                           : std::upper_bound(samples.begin(), samples.end(), borders[part - 1]);
+    const auto last = part < borders.size()
+                          ? std::lower_bound(samples.begin(), samples.end(), borders[part])
+                          : samples.end();
     const auto inside = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, last - first));
     const std::size_t pieces = std::min(per_part, inside + 1);
     for (std::size_t piece = 1; piece < pieces; ++piece) {

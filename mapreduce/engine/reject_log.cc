@@ -15,15 +15,17 @@ constexpr std::size_t kTaskBytesInMemory = std::size_t{64} << 10;
 constexpr std::size_t kLogBytesInMemory = std::size_t{8} << 20;  // Of all tasks that are done.
 
 std::string Describe(const RejectedRecord& record) {
-  std::string place = record.shard.empty() ? "a group of " + std::string(record.input)
-                                           : std::string(record.shard) + " at byte " + std::to_string(record.offset);
+  std::string place = record.shard.empty()
+                          ? "a group of " + std::string(record.input)
+                          : std::string(record.shard) + " at byte " + std::to_string(record.offset);
   return place + ": " + std::string(record.reason);
 }
 
 }  // namespace
 
 Status TaskRejects::Add(const RejectedRecord& record) {
-  AppendTsvRow(rows_, std::tuple(record.input, record.shard, record.offset, record.reason), record.raw);
+  AppendTsvRow(rows_, std::tuple(record.input, record.shard, record.offset, record.reason),
+               record.raw);
   const bool go_on = log_.Count(*this, record);
   ++count_;
   if (!go_on) return Status::BadData("too many records were rejected");
@@ -75,7 +77,8 @@ bool RejectLog::Count(const TaskRejects& task, const RejectedRecord& record) {
   }
   if (!IsExceeded()) return true;
   is_exceeded_ = true;
-  return task.order_ == task.task_order_ ? task.count_ + 1 < kShownMax : !KnowsFirstBefore(task.task_order_);
+  return task.order_ == task.task_order_ ? task.count_ + 1 < kShownMax
+                                         : !KnowsFirstBefore(task.task_order_);
 }
 
 bool RejectLog::ShouldStop(std::uint64_t order) {
@@ -105,7 +108,8 @@ Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
   } else {
     if (!IsExceeded()) return Status::Ok();
     // How many there are in all is not known: the run stopped early.
-    allowed = "more records were rejected than --max-rejects " + std::to_string(limit_.count) + " allows";
+    allowed =
+        "more records were rejected than --max-rejects " + std::to_string(limit_.count) + " allows";
   }
   std::string shown;
   for (const auto& [place, line] : first_) shown += "\n  " + line;
@@ -115,17 +119,20 @@ Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
 Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& directory) {
   MutexLock lock(mutex_);
   if (count_ == 0) return std::optional<OutputFileRecord>();
-  MR_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> out,
-                      OutputFile::Create(files_, JoinPath(directory, "_rejects.tsv"), Compression::kNone));
+  MR_ASSIGN_OR_RETURN(
+      const std::unique_ptr<OutputFile> out,
+      OutputFile::Create(files_, JoinPath(directory, "_rejects.tsv"), Compression::kNone));
   for (const auto& [order, logged] : logged_) {
     if (logged.spool_path.empty()) {
       out->Append(logged.rows);
       continue;
     }
-    MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> spool, files_.OpenForRead(logged.spool_path));
+    MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> spool,
+                        files_.OpenForRead(logged.spool_path));
     std::vector<char> piece(std::size_t{1} << 20);
     for (std::uint64_t offset = 0;;) {
-      MR_ASSIGN_OR_RETURN(const std::size_t bytes, spool->ReadAt(offset, piece.data(), piece.size()));
+      MR_ASSIGN_OR_RETURN(const std::size_t bytes,
+                          spool->ReadAt(offset, piece.data(), piece.size()));
       if (bytes == 0) break;
       out->Append({piece.data(), bytes});
       offset += bytes;

@@ -62,16 +62,19 @@ class RejectLog {
   Status Check(std::uint64_t records_read, bool is_final);
   std::uint64_t count();
 
-  /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are none.
+  /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are
+  /// none.
   Result<std::optional<OutputFileRecord>> Write(const std::string& directory);
 
  private:
   friend class TaskRejects;
   struct Logged {
-    std::string rows;        // Or, where there are many:
+    std::string rows;  // Or, where there are many:
     std::string spool_path;
   };
-  bool IsExceeded() const MR_REQUIRES(mutex_) { return limit_.percent < 0 && count_ > limit_.count; }
+  bool IsExceeded() const MR_REQUIRES(mutex_) {
+    return limit_.percent < 0 && count_ > limit_.count;
+  }
   /// Whether a task that is done may leave so much in memory; counted if so.
   bool HasRoom(std::size_t bytes);
   /// Whether no record of task `order` can be among the first five.

@@ -42,8 +42,9 @@ class FanOutSink final : public EmitSink {
 class TaskWrites {
  public:
   /// `parts`: by write, then part.
-  TaskWrites(const std::vector<StageWrite>& writes, std::vector<std::vector<std::unique_ptr<PartFile>>>& parts,
-             std::size_t part, std::size_t task, FanOutSink& out)
+  TaskWrites(const std::vector<StageWrite>& writes,
+             std::vector<std::vector<std::unique_ptr<PartFile>>>& parts, std::size_t part,
+             std::size_t task, FanOutSink& out)
       : task_(task) {
     for (std::size_t w = 0; w < writes.size(); ++w) {
       files_.push_back(parts[w][part].get());
@@ -68,7 +69,8 @@ class TaskWrites {
 };
 
 /// A task has failed: nobody behind it waits for it in any part.
-inline void AbandonBehind(std::vector<std::vector<std::unique_ptr<PartFile>>>& parts, std::size_t task) {
+inline void AbandonBehind(std::vector<std::vector<std::unique_ptr<PartFile>>>& parts,
+                          std::size_t task) {
   for (auto& output : parts) {
     for (auto& part : output) part->AbandonBehind(task);
   }

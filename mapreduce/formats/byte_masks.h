@@ -45,10 +45,10 @@ class Sse2Bytes64 {
   /// Whether `wanted` occurs at all; cheaper than Match.
   bool Contains(char wanted) const {
     const __m128i pattern = _mm_set1_epi8(wanted);
-    const __m128i low = _mm_or_si128(_mm_cmpeq_epi8(bytes_[0], pattern),
-                                     _mm_cmpeq_epi8(bytes_[1], pattern));
-    const __m128i high = _mm_or_si128(_mm_cmpeq_epi8(bytes_[2], pattern),
-                                      _mm_cmpeq_epi8(bytes_[3], pattern));
+    const __m128i low =
+        _mm_or_si128(_mm_cmpeq_epi8(bytes_[0], pattern), _mm_cmpeq_epi8(bytes_[1], pattern));
+    const __m128i high =
+        _mm_or_si128(_mm_cmpeq_epi8(bytes_[2], pattern), _mm_cmpeq_epi8(bytes_[3], pattern));
     return _mm_movemask_epi8(_mm_or_si128(low, high)) != 0;
   }
 

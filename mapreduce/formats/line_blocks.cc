@@ -71,8 +71,8 @@ Result<bool> LineBlockReader::Next(LineBlock* block) {
 Result<bool> LineBlockReader::ReadMore() {
   const std::size_t read_bytes = reader_.NextReadBytes();
   MakeRoom(read_bytes);
-  const std::size_t room = capacity_ - kLineBlockPadding -
-                           static_cast<std::size_t>(filled_ - buffer_.get());
+  const std::size_t room =
+      capacity_ - kLineBlockPadding - static_cast<std::size_t>(filled_ - buffer_.get());
   MR_ASSIGN_OR_RETURN(const std::size_t bytes, reader_.Read(filled_, room));
   filled_ += bytes;
   return bytes > 0;

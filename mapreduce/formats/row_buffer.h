@@ -27,7 +27,8 @@ class RowBuffer {
 
   /// Where the next bytes go, with room for `bytes` of them; Commit() makes those written count.
   char* Room(std::size_t bytes) {
-    if (capacity_ - size_ < bytes) [[unlikely]] Grow(bytes);
+    if (capacity_ - size_ < bytes) [[unlikely]]
+      Grow(bytes);
     return data_.get() + size_;
   }
   /// Requires: at most as many as Room() was asked for.

@@ -20,13 +20,20 @@ bool IsOctalDigit(char c) { return c >= '0' && c <= '7'; }
 
 char DecodeLetter(char c) {
   switch (c) {
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'v': return '\v';
-    default: return c;
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'v':
+      return '\v';
+    default:
+      return c;
   }
 }
 
@@ -150,13 +157,26 @@ void DescribeError(TsvFieldError error, std::string_view field, std::string_view
                    std::string* reason) {
   reason->assign(field);
   switch (error) {
-    case TsvFieldError::kNone: return;
-    case TsvFieldError::kNull: reason->append(" is NULL"); return;
-    case TsvFieldError::kLoneBackslash: reason->append(" ends in a lone backslash: "); break;
-    case TsvFieldError::kNotInteger: reason->append(" is not an integer: "); break;
-    case TsvFieldError::kNotNumber: reason->append(" is not a number: "); break;
-    case TsvFieldError::kOutOfRange: reason->append(" is out of range: "); break;
-    case TsvFieldError::kNoDate: reason->append(" does not start with a date: "); break;
+    case TsvFieldError::kNone:
+      return;
+    case TsvFieldError::kNull:
+      reason->append(" is NULL");
+      return;
+    case TsvFieldError::kLoneBackslash:
+      reason->append(" ends in a lone backslash: ");
+      break;
+    case TsvFieldError::kNotInteger:
+      reason->append(" is not an integer: ");
+      break;
+    case TsvFieldError::kNotNumber:
+      reason->append(" is not a number: ");
+      break;
+    case TsvFieldError::kOutOfRange:
+      reason->append(" is out of range: ");
+      break;
+    case TsvFieldError::kNoDate:
+      reason->append(" does not start with a date: ");
+      break;
   }
   AppendQuoted(text, reason);
 }

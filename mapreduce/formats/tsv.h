@@ -161,7 +161,8 @@ class BasicTsvParser {
       *++start = line + FirstBit(ends) + 1;
       ends &= ends - 1;
     }
-    if (*start > line + raw.size() + 1) [[unlikely]] return ReadAnyLine(raw, row);  // Fields miss.
+    if (*start > line + raw.size() + 1) [[unlikely]]
+      return ReadAnyLine(raw, row);  // Fields miss.
     return ReadFields</*kHasEscapes=*/false>(row);
   }
 
@@ -200,7 +201,8 @@ class BasicTsvParser {
     } else {
       error = ReadTsvField(begin, end, &value);
     }
-    if (error == TsvFieldError::kNone) [[likely]] return true;
+    if (error == TsvFieldError::kNone) [[likely]]
+      return true;
     tsv_internal::DescribeError(error, kField.name,
                                 std::string_view(begin, static_cast<std::size_t>(end - begin)),
                                 &reason_);
@@ -255,7 +257,7 @@ class BasicTsvParser {
   std::array<int, kFields> columns_;
   const int wanted_;
   const std::size_t short_line_limit_;  // Shorter ones leave wanted_ ones in 64 bits behind them.
-  std::vector<const char*> starts_;  // Of the line's fields; see SplitFields.
+  std::vector<const char*> starts_;     // Of the line's fields; see SplitFields.
   std::unique_ptr<char[]> scratch_;
   std::size_t scratch_bytes_ = 0;
   char* scratch_end_ = nullptr;

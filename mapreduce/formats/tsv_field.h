@@ -92,7 +92,8 @@ inline TsvFieldError ReadInteger(const char* begin, const char* end, T* value) {
     if ((((word + 0x7676767676767676u) | word) & 0x8080808080808080u) == 0) [[likely]] {
       word = word * 10 + (word >> 8);  // Pairs, then fours, then all eight.
       word = (((word & 0x000000FF000000FFu) * 0x000F424000000064u) +
-              (((word >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >> 32;
+              (((word >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
+             32;
       *value = static_cast<T>(word);
       return TsvFieldError::kNone;
     }

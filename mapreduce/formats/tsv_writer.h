@@ -87,8 +87,8 @@ inline void AppendEscaped(RowBuffer& out, std::string_view raw) {
   while (!raw.empty()) {
     const std::string_view piece = raw.substr(0, kPieceBytes);
     char* const to = out.Room(2 * piece.size() + 16);
-    out.Commit(static_cast<std::size_t>(
-        tsv_internal::EscapeFast(piece.data(), piece.size(), to) - to));
+    out.Commit(
+        static_cast<std::size_t>(tsv_internal::EscapeFast(piece.data(), piece.size(), to) - to));
     raw.remove_prefix(piece.size());
   }
 }
@@ -108,7 +108,8 @@ constexpr std::size_t ColumnCount() {
   if constexpr (kIsTuple<T>) {
     return []<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
       return (std::size_t{0} + ... + ColumnCount<std::tuple_element_t<kIndex, T>>());
-    }(std::make_index_sequence<std::tuple_size_v<T>>());
+    }
+    (std::make_index_sequence<std::tuple_size_v<T>>());
   } else if constexpr (HasFields<T>) {
     return std::apply(
         [](const auto&... field) {
@@ -173,9 +174,7 @@ void AppendTsv(RowBuffer& out, const T& value) {
     std::apply([&](const auto&... parts) { tsv_internal::AppendColumns(out, parts...); }, value);
   } else if constexpr (HasFields<T>) {
     std::apply(
-        [&](const auto&... field) {
-          tsv_internal::AppendColumns(out, value.*(field.member)...);
-        },
+        [&](const auto&... field) { tsv_internal::AppendColumns(out, value.*(field.member)...); },
         T::MillraceFields());
   } else {
     static_assert(std::is_empty_v<T>,

@@ -52,8 +52,8 @@ inline std::uint64_t WordMask(const char* at, std::size_t bytes) {
 template <class Bytes, class F>
 inline void ForEachWordBy(std::string_view text, F&& f) {
   const char* const end = text.data() + text.size();
-  const char* word = nullptr;       // Where the open word began.
-  std::uint64_t is_inside = 0;      // 1 if the byte before `at` belongs to it.
+  const char* word = nullptr;   // Where the open word began.
+  std::uint64_t is_inside = 0;  // 1 if the byte before `at` belongs to it.
   for (const char* at = text.data(); at < end; at += 64) {
     const std::uint64_t mask =
         word_scanner_internal::WordMask<Bytes>(at, static_cast<std::size_t>(end - at));

@@ -9,24 +9,26 @@
 namespace millrace {
 namespace {
 
-bool IsOutOfResources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM;
-}
+bool IsOutOfResources(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 std::string_view Advice(int error) {
   switch (error) {
-    case ENOSPC: return "; free some space or choose another disk";
-    case EDQUOT: return "; free some of the disk quota or choose another disk";
-    case EMFILE: return "; raise the limit of open files (ulimit -n)";
+    case ENOSPC:
+      return "; free some space or choose another disk";
+    case EDQUOT:
+      return "; free some of the disk quota or choose another disk";
+    case EMFILE:
+      return "; raise the limit of open files (ulimit -n)";
     case EACCES:
-    case EPERM: return "; check the permissions";
-    default: return "";
+    case EPERM:
+      return "; check the permissions";
+    default:
+      return "";
   }
 }
 
 Status ErrnoStatus(StatusCode code, std::string_view what, std::string_view path, int error) {
-  return Status::Error(code, "cannot ", what, " ", path, ": ", std::strerror(error),
-                       Advice(error));
+  return Status::Error(code, "cannot ", what, " ", path, ": ", std::strerror(error), Advice(error));
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ namespace millrace {
 /// What a file system says about a name. A symbolic link is what it points to; one that points
 /// nowhere is a file that can't be opened.
 struct FileInfo {
-  std::string path;            ///< As asked for; for List: the directory's path and the name.
-  std::uint64_t bytes = 0;     ///< Stored size.
-  std::int64_t mtime_ns = 0;   ///< Last change, in nanoseconds since 1970.
-  std::uint64_t inode = 0;     ///< With `device` the file's identity; 0 where there is none.
+  std::string path;           ///< As asked for; for List: the directory's path and the name.
+  std::uint64_t bytes = 0;    ///< Stored size.
+  std::int64_t mtime_ns = 0;  ///< Last change, in nanoseconds since 1970.
+  std::uint64_t inode = 0;    ///< With `device` the file's identity; 0 where there is none.
   std::uint64_t device = 0;
   bool is_directory = false;
 };

@@ -136,9 +136,8 @@ class Expander {
   std::vector<FileInfo> Sorted() && {
     std::vector<FileInfo> sorted;
     for (auto& [path, info] : found_) sorted.push_back(std::move(info));
-    std::sort(sorted.begin(), sorted.end(), [](const FileInfo& a, const FileInfo& b) {
-      return ShardOrderLess(a.path, b.path);
-    });
+    std::sort(sorted.begin(), sorted.end(),
+              [](const FileInfo& a, const FileInfo& b) { return ShardOrderLess(a.path, b.path); });
     return sorted;
   }
 
@@ -269,9 +268,8 @@ Result<std::vector<FileInfo>> ExpandPatterns(FileSystem& files,
     MR_ASSIGN_OR_RETURN(std::vector<FileInfo> found, ExpandPattern(files, pattern, date));
     all.insert(all.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
   }
-  std::sort(all.begin(), all.end(), [](const FileInfo& a, const FileInfo& b) {
-    return ShardOrderLess(a.path, b.path);
-  });
+  std::sort(all.begin(), all.end(),
+            [](const FileInfo& a, const FileInfo& b) { return ShardOrderLess(a.path, b.path); });
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string_view> by_id;
   std::map<std::string, std::string_view> by_path;
   for (const FileInfo& info : all) {
@@ -288,8 +286,7 @@ Result<std::vector<FileInfo>> ExpandPatterns(FileSystem& files,
     if (!is_new) {
       return Status::InvalidArgument(
           "the input file ", info.path, " is matched twice",
-          same == info.path ? "" : " (also as " + std::string(same) + ")",
-          "; name it once");
+          same == info.path ? "" : " (also as " + std::string(same) + ")", "; name it once");
     }
   }
   return all;

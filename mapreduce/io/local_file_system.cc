@@ -61,9 +61,9 @@ class LocalReadFile : public RandomAccessFile {
   Result<std::size_t> ReadAt(std::uint64_t offset, char* into, std::size_t n) override {
     std::size_t done = 0;
     while (done < n) {
-      const ssize_t got = IoFails() ? -1
-                                    : ::pread(fd_.get(), into + done, n - done,
-                                              static_cast<off_t>(offset + done));
+      const ssize_t got =
+          IoFails() ? -1
+                    : ::pread(fd_.get(), into + done, n - done, static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) {
         const std::string what = "read at byte " + std::to_string(offset + done) + " of";
@@ -125,8 +125,7 @@ class LocalWriteFile : public WritableFile {
     // Only a hint: an error will come again, and count, at Sync.
     if (!IoFails()) {
       ::sync_file_range(fd_.get(), static_cast<off_t>(started_bytes_),
-                        static_cast<off_t>(written_bytes_ - started_bytes_),
-                        SYNC_FILE_RANGE_WRITE);
+                        static_cast<off_t>(written_bytes_ - started_bytes_), SYNC_FILE_RANGE_WRITE);
     }
     started_bytes_ = written_bytes_;
   }
@@ -208,8 +207,7 @@ Status SyncTreeOf(const Directory& directory, const std::string& path) {
       return WriteErrno("sync", child, errno);
     }
     if (S_ISDIR(stat.st_mode)) {
-      MR_RETURN_IF_ERROR(
-          SyncTreeOf(OpenDirectory(directory_fd, name.c_str(), O_NOFOLLOW), child));
+      MR_RETURN_IF_ERROR(SyncTreeOf(OpenDirectory(directory_fd, name.c_str(), O_NOFOLLOW), child));
     } else if (S_ISREG(stat.st_mode)) {
       const Descriptor fd(OpenRetrying(directory_fd, name.c_str(), O_RDONLY | O_NOFOLLOW));
       if (fd.get() < 0) return WriteErrno("sync", child, errno);
@@ -321,8 +319,7 @@ class Local : public FileSystem {
   }
 
   Status Exchange(const std::string& a, const std::string& b) override {
-    if (!IoFails() &&
-        ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) {
+    if (!IoFails() && ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) {
       return Status::Ok();
     }
     if (errno == EINVAL || errno == ENOSYS) {

@@ -37,8 +37,8 @@ class ZstdEncoder : public Encoder {
 
   Status Begin(std::string* out) override {
     if (context_ == nullptr) return Status::ResourceLimit("no memory for a zstd context");
-    MR_RETURN_IF_ERROR(Check(
-        ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, kZstdLevel)));
+    MR_RETURN_IF_ERROR(
+        Check(ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, kZstdLevel)));
     MR_RETURN_IF_ERROR(Check(ZSTD_CCtx_setParameter(context_, ZSTD_c_contentSizeFlag, 1)));
     MR_RETURN_IF_ERROR(Check(ZSTD_CCtx_setParameter(context_, ZSTD_c_checksumFlag, 1)));
     PutLittle32(kMarkerMagic, out);
@@ -51,8 +51,8 @@ class ZstdEncoder : public Encoder {
   Status Encode(std::string_view slice, std::string* out) override {
     const std::size_t before = out->size();
     out->resize(before + ZSTD_compressBound(slice.size()));
-    const std::size_t stored = ZSTD_compress2(context_, out->data() + before,
-                                              out->size() - before, slice.data(), slice.size());
+    const std::size_t stored = ZSTD_compress2(context_, out->data() + before, out->size() - before,
+                                              slice.data(), slice.size());
     MR_RETURN_IF_ERROR(Check(stored));
     out->resize(before + stored);
     AddEntry(stored, slice.size());
@@ -128,7 +128,9 @@ class EncodedOutputFile : public OutputFile {
   // A null encoder stores the bytes as they are.
   EncodedOutputFile(FileSystem& files, std::string path, std::unique_ptr<WritableFile> file,
                     std::unique_ptr<Encoder> encoder)
-      : files_(files), path_(std::move(path)), file_(std::move(file)),
+      : files_(files),
+        path_(std::move(path)),
+        file_(std::move(file)),
         encoder_(std::move(encoder)) {
     slice_.reserve(kSliceBytes);
     if (encoder_ != nullptr) status_ = encoder_->Begin(&stored_);
@@ -226,8 +228,8 @@ Result<std::unique_ptr<OutputFile>> OutputFile::Create(FileSystem& files, std::s
   if (compression == Compression::kZstd) encoder = std::make_unique<ZstdEncoder>();
   if (compression == Compression::kGzip) encoder = std::make_unique<GzipEncoder>();
   MR_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.Create(path));
-  return std::unique_ptr<OutputFile>(new EncodedOutputFile(files, std::move(path),
-                                                           std::move(file), std::move(encoder)));
+  return std::unique_ptr<OutputFile>(
+      new EncodedOutputFile(files, std::move(path), std::move(file), std::move(encoder)));
 }
 
 }  // namespace millrace

@@ -14,8 +14,8 @@ Result<bool> Exists(FileSystem& files, const std::string& path) {
 }
 
 // For file systems that can't exchange names. Between the two renames there is no target.
-Status ReplaceByTwoRenames(FileSystem& files, const std::string& staged,
-                           const std::string& target, const std::string& retired) {
+Status ReplaceByTwoRenames(FileSystem& files, const std::string& staged, const std::string& target,
+                           const std::string& retired) {
   MR_RETURN_IF_ERROR(CheckFailpoint("publish.rename"));
   MR_RETURN_IF_ERROR(files.Rename(target, retired));
   Status status = CheckFailpoint("publish.rename");

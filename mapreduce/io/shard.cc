@@ -45,8 +45,7 @@ bool LooksDamaged(std::string_view head, std::string_view path) {
 
 bool IsMarker(std::string_view head) {
   return head.size() >= 16 && Magic(head) == kMarkerMagic &&
-         LoadLittle32(head.data() + 4) == kMarkerText.size() &&
-         head.substr(8, 8) == kMarkerText;
+         LoadLittle32(head.data() + 4) == kMarkerText.size() && head.substr(8, 8) == kMarkerText;
 }
 
 // The seek table that ends at `end`: its frames, and itself as the last of them, with offsets
@@ -120,18 +119,24 @@ Status ReadSeekTables(RandomAccessFile& file, std::uint64_t file_bytes,
 
 std::string_view CompressionName(Compression compression) {
   switch (compression) {
-    case Compression::kNone: return "none";
-    case Compression::kZstd: return "zstd";
-    case Compression::kGzip: return "gzip";
+    case Compression::kNone:
+      return "none";
+    case Compression::kZstd:
+      return "zstd";
+    case Compression::kGzip:
+      return "gzip";
   }
   return "unknown";
 }
 
 std::string_view CompressionExtension(Compression compression) {
   switch (compression) {
-    case Compression::kNone: return "";
-    case Compression::kZstd: return ".zst";
-    case Compression::kGzip: return ".gz";
+    case Compression::kNone:
+      return "";
+    case Compression::kZstd:
+      return ".zst";
+    case Compression::kGzip:
+      return ".gz";
   }
   return "";
 }
@@ -167,13 +172,13 @@ Result<Shard> InspectShard(FileSystem& files, const FileInfo& info) {
 std::vector<ShardRange> CutShard(const Shard& shard, std::uint64_t split_bytes) {
   MR_CHECK(split_bytes > 0);
   const std::uint64_t file_bytes = shard.file.bytes;
-  std::vector<ShardRange> ranges{{.stored_begin = 0, .stored_end = file_bytes,
-                                  .begin = 0, .end = UINT64_MAX}};
+  std::vector<ShardRange> ranges{
+      {.stored_begin = 0, .stored_end = file_bytes, .begin = 0, .end = UINT64_MAX}};
   const auto cut = [&](std::uint64_t stored, std::uint64_t offset) {
     ranges.back().stored_end = stored;
     ranges.back().end = offset;
-    ranges.push_back({.stored_begin = stored, .stored_end = file_bytes,
-                      .begin = offset, .end = UINT64_MAX});
+    ranges.push_back(
+        {.stored_begin = stored, .stored_end = file_bytes, .begin = offset, .end = UINT64_MAX});
   };
   if (shard.compression == Compression::kNone) {
     for (std::uint64_t left = file_bytes; left > split_bytes; left -= split_bytes) {
@@ -185,8 +190,8 @@ std::vector<ShardRange> CutShard(const Shard& shard, std::uint64_t split_bytes) 
     for (const Frame& frame : shard.frames) {
       const ShardRange& range = ranges.back();
       // A range has content: it neither ends where it begins nor begins at the end.
-      if (frame.stored_offset - range.stored_begin >= split_bytes &&
-          frame.offset > range.begin && frame.offset < content_bytes) {
+      if (frame.stored_offset - range.stored_begin >= split_bytes && frame.offset > range.begin &&
+          frame.offset < content_bytes) {
         cut(frame.stored_offset, frame.offset);
       }
     }

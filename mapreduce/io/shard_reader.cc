@@ -38,10 +38,9 @@ class PlainShardReader : public ShardReader {
 }  // namespace
 
 Result<std::unique_ptr<ShardReader>> ShardReader::Open(FileSystem& files, const Shard& shard,
-                                                       const ShardRange& range,
-                                                       ShardDigest* digest, PhaseTimer* timer) {
-  MR_ASSIGN_OR_RETURN(StoredReader stored,
-                      StoredReader::Open(files, shard, range, digest, timer));
+                                                       const ShardRange& range, ShardDigest* digest,
+                                                       PhaseTimer* timer) {
+  MR_ASSIGN_OR_RETURN(StoredReader stored, StoredReader::Open(files, shard, range, digest, timer));
   switch (shard.compression) {
     case Compression::kNone:
       return std::unique_ptr<ShardReader>(new PlainShardReader(std::move(stored)));

@@ -41,10 +41,12 @@ class StoredReader {
   Status Finish();
 
  private:
-  StoredReader(const Shard& shard, const ShardRange& range, ShardDigest* digest,
-               PhaseTimer* timer)
-      : planned_(&shard.file), range_end_(range.stored_end), position_(range.stored_begin),
-        digest_(digest), timer_(timer) {}
+  StoredReader(const Shard& shard, const ShardRange& range, ShardDigest* digest, PhaseTimer* timer)
+      : planned_(&shard.file),
+        range_end_(range.stored_end),
+        position_(range.stored_begin),
+        digest_(digest),
+        timer_(timer) {}
   bool OwnsBlockAt(std::uint64_t position) const {
     return position % kDigestBlockBytes == 0 && position < range_end_;
   }

@@ -40,8 +40,7 @@ bool HoldsNothingButLock(const std::vector<FileInfo>& entries, const std::string
 
 // Opens the lock file, or makes it in a folder that is new or empty. fd is -1 where somebody else
 // was faster: look again.
-Status OpenLock(FileSystem& files, const std::string& path, const std::string& lock_path,
-                int* fd) {
+Status OpenLock(FileSystem& files, const std::string& path, const std::string& lock_path, int* fd) {
   *fd = -1;
   struct stat stat;
   if (IoFails()) return NameErrno("create the directory", path, errno);
@@ -110,8 +109,7 @@ Status CheckMarker(FileSystem& files, int fd, const std::string& path,
 
 // Written in place: a marker that was there stays there at every moment.
 Status WriteMarker(int fd, const std::string& lock_path) {
-  const std::string text =
-      std::string(kMarkerLine) + "pid " + std::to_string(::getpid()) + "\n";
+  const std::string text = std::string(kMarkerLine) + "pid " + std::to_string(::getpid()) + "\n";
   const ssize_t put = IoFails() ? -1 : ::pwrite(fd, text.data(), text.size(), 0);
   if (put < 0) return WriteErrno("write", lock_path, errno);
   if (static_cast<std::size_t>(put) != text.size()) return WriteErrno("write", lock_path, ENOSPC);

@@ -27,7 +27,8 @@ class WorkDirectory {
   static Result<WorkDirectory> Acquire(FileSystem& files, std::string path);
 
   WorkDirectory(WorkDirectory&& other) noexcept
-      : files_(other.files_), path_(std::move(other.path_)),
+      : files_(other.files_),
+        path_(std::move(other.path_)),
         lock_fd_(std::exchange(other.lock_fd_, -1)) {}
   WorkDirectory& operator=(WorkDirectory&& other) noexcept {
     std::swap(files_, other.files_);

@@ -25,8 +25,11 @@ class ZstdShardReader : public ShardReader {
  public:
   ZstdShardReader(StoredReader stored, const Shard& shard, const ShardRange& range,
                   PhaseTimer* timer)
-      : input_(std::move(stored)), frames_(shard.frames), timer_(timer),
-        context_(ZSTD_createDCtx()), offset_(range.begin) {
+      : input_(std::move(stored)),
+        frames_(shard.frames),
+        timer_(timer),
+        context_(ZSTD_createDCtx()),
+        offset_(range.begin) {
     const auto at_range = std::lower_bound(
         frames_.begin(), frames_.end(), range.stored_begin,
         [](const Frame& frame, std::uint64_t begin) { return frame.stored_offset < begin; });
@@ -112,8 +115,7 @@ class ZstdShardReader : public ShardReader {
     const Frame* planned = nullptr;
     if (!frames_.empty()) {
       // The table covers the file, and each frame so far had its length: we can't be beyond it.
-      if (next_frame_ == frames_.size() ||
-          frames_[next_frame_].stored_offset != frame_position_) {
+      if (next_frame_ == frames_.size() || frames_[next_frame_].stored_offset != frame_position_) {
         return DamagedTable();
       }
       planned = &frames_[next_frame_++];
@@ -123,8 +125,7 @@ class ZstdShardReader : public ShardReader {
     if ((magic & ~std::uint32_t{15}) == kSkippableMagic) return Skip(planned);
     if (magic != kZstdMagic) return Damaged("bytes that are no zstd frame");
 
-    const unsigned long long content_bytes =
-        ZSTD_getFrameContentSize(input_.data(), input_.size());
+    const unsigned long long content_bytes = ZSTD_getFrameContentSize(input_.data(), input_.size());
     if (content_bytes == ZSTD_CONTENTSIZE_ERROR) return Damaged("its header is damaged");
     const bool is_known = content_bytes != ZSTD_CONTENTSIZE_UNKNOWN;
     if (planned != nullptr && is_known && content_bytes != planned->bytes) return DamagedTable();
@@ -226,9 +227,9 @@ class ZstdShardReader : public ShardReader {
   ZSTD_DCtx* const context_;
   Status status_;
   State state_ = State::kBetween;
-  std::size_t next_frame_ = 0;         // In frames_.
-  const Frame* planned_ = nullptr;     // What the table says of the current frame.
-  std::uint64_t frame_position_ = 0;   // Of the current frame in the file.
+  std::size_t next_frame_ = 0;        // In frames_.
+  const Frame* planned_ = nullptr;    // What the table says of the current frame.
+  std::uint64_t frame_position_ = 0;  // Of the current frame in the file.
   std::size_t frame_stored_bytes_ = 0;
   std::size_t frame_bytes_ = 0;
   std::uint64_t streamed_bytes_ = 0;

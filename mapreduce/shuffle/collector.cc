@@ -146,7 +146,8 @@ Status TableCollector::Consume(EmitBatch& batch) {
   }
   if (status.ok() && !combines_ && !table_.empty()) status = StoreTable(/*memory_is_short=*/false);
   if (status.ok() && from < batch.count()) status = Forward(batch, from);
-  if (status.ok() && options_.spill_every_batch && !table_.empty()) status = StoreTable(/*memory_is_short=*/true);
+  if (status.ok() && options_.spill_every_batch && !table_.empty())
+    status = StoreTable(/*memory_is_short=*/true);
   options_.timer->Switch(previous);
   return status;
 }
@@ -155,7 +156,8 @@ void TableCollector::WatchHits(std::size_t resolved, std::uint64_t is_new) {
   window_resolved_ += resolved;
   window_new_ += static_cast<std::uint64_t>(std::popcount(is_new));
   if (window_resolved_ < kHitWindow) return;
-  if (table_.key_count() >= kHitKeysMin && window_new_ > window_resolved_ / 5 * 4) combines_ = false;
+  if (table_.key_count() >= kHitKeysMin && window_new_ > window_resolved_ / 5 * 4)
+    combines_ = false;
   window_resolved_ = 0;
   window_new_ = 0;
 }

@@ -30,10 +30,10 @@ struct CollectorOptions {
   RunStore* store = nullptr;
   MemoryBudget::Lease* lease = nullptr;
   PhaseTimer* timer = nullptr;
-  std::uint64_t reserve_bytes = 0;   ///< Most that one slot can ever hold.
-  CombineOperator* combiner = nullptr;  ///< May be null.
+  std::uint64_t reserve_bytes = 0;                 ///< Most that one slot can ever hold.
+  CombineOperator* combiner = nullptr;             ///< May be null.
   GroupReader::PrefixBytes group_bytes = nullptr;  ///< Null: whole keys make groups.
-  bool spill_every_batch = false;    ///< Tests: batches of one record, and nothing stays in memory.
+  bool spill_every_batch = false;  ///< Tests: batches of one record, and nothing stays in memory.
 };
 
 /// One slot's sink of one stage. One thread at a time; lease, store and timer outlive it.

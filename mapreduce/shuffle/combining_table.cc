@@ -49,8 +49,9 @@ alignas(16) constexpr auto kLength = [] {
 }();
 
 inline __m128i LoadFirst(const char* from, std::size_t bytes) {
-  return _mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)),
-                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(kMask.data() + 16 - bytes)));
+  return _mm_and_si128(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)),
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(kMask.data() + 16 - bytes)));
 }
 inline __m128i LengthOf(std::size_t bytes) {
   return _mm_load_si128(reinterpret_cast<const __m128i*>(kLength[bytes].data()));
@@ -71,7 +72,8 @@ inline void LoadCell(const char* key, std::size_t bytes, Cell<kKeyBytes>* cell) 
 #else
   std::memset(cell->words, 0, kKeyBytes);
   std::memcpy(cell->words, key, bytes);
-  reinterpret_cast<unsigned char*>(cell->words)[kKeyBytes - 1] = static_cast<unsigned char>(bytes + 1);
+  reinterpret_cast<unsigned char*>(cell->words)[kKeyBytes - 1] =
+      static_cast<unsigned char>(bytes + 1);
 #endif
 }
 
@@ -117,7 +119,8 @@ struct LongKey {
 
 }  // namespace
 
-CombiningTable::CombiningTable(std::size_t state_bytes, MemoryBudget::Lease& lease, std::uint64_t reserve_bytes)
+CombiningTable::CombiningTable(std::size_t state_bytes, MemoryBudget::Lease& lease,
+                               std::uint64_t reserve_bytes)
     : state_bytes_(state_bytes), lease_(lease), reserve_bytes_(reserve_bytes) {
   MR_CHECK(state_bytes % 8 == 0);
   short_.cell_bytes = 16 + state_bytes;
@@ -131,7 +134,9 @@ CombiningTable::~CombiningTable() {
 }
 
 std::uint64_t CombiningTable::ChargeOf(const Tier& tier, int capacity_bits) const {
-  return capacity_bits == 0 ? 0 : (tier.cell_bytes + SealBytesPerCell(tier.cell_bytes)) << capacity_bits;
+  return capacity_bits == 0
+             ? 0
+             : (tier.cell_bytes + SealBytesPerCell(tier.cell_bytes)) << capacity_bits;
 }
 
 // Of what the tier has charged, `kept_bytes` stay charged.
@@ -143,7 +148,8 @@ void CombiningTable::Forget(Tier& tier, std::uint64_t kept_bytes) {
   tier.limit = 0;
 }
 
-Result<bool> CombiningTable::Resolve(const EmitBatch& batch, std::size_t from, std::size_t count, Chunk* chunk) {
+Result<bool> CombiningTable::Resolve(const EmitBatch& batch, std::size_t from, std::size_t count,
+                                     Chunk* chunk) {
   std::uint8_t picks[3][kChunkMax];
   std::size_t picked[3] = {0, 0, 0};
   std::size_t long_bytes = 0;
@@ -173,8 +179,8 @@ Result<bool> CombiningTable::Resolve(const EmitBatch& batch, std::size_t from, s
 }
 
 template <std::size_t kKeyBytes>
-void CombiningTable::ResolveCells(Tier& tier, const EmitBatch& batch, std::size_t from, const std::uint8_t* picks,
-                                  std::size_t count, Chunk* chunk) {
+void CombiningTable::ResolveCells(Tier& tier, const EmitBatch& batch, std::size_t from,
+                                  const std::uint8_t* picks, std::size_t count, Chunk* chunk) {
   Cell<kKeyBytes> cells[kChunkMax];
   std::size_t slots[kChunkMax];
   char* const table = tier.cells.data();
@@ -206,8 +212,8 @@ void CombiningTable::ResolveCells(Tier& tier, const EmitBatch& batch, std::size_
   }
 }
 
-void CombiningTable::ResolveLong(const EmitBatch& batch, std::size_t from, const std::uint8_t* picks,
-                                 std::size_t count, Chunk* chunk) {
+void CombiningTable::ResolveLong(const EmitBatch& batch, std::size_t from,
+                                 const std::uint8_t* picks, std::size_t count, Chunk* chunk) {
   std::uint64_t hashes[kChunkMax];
   auto* const slots = reinterpret_cast<LongSlot*>(long_.cells.data());
   const int shift = 64 - long_.capacity_bits;
@@ -226,12 +232,14 @@ void CombiningTable::ResolveLong(const EmitBatch& batch, std::size_t from, const
     const char* const record = batch.begin() + batch.offset(from + picks[p]);
     const std::string_view key(EmitBatch::Key(record), EmitBatch::KeyBytes(record));
     std::size_t slot = hashes[p] >> shift;
-    while (slots[slot].hash != 0 && !(slots[slot].hash == hashes[p] && LongKey{}(slots[slot].record) == key)) {
+    while (slots[slot].hash != 0 &&
+           !(slots[slot].hash == hashes[p] && LongKey{}(slots[slot].record) == key)) {
       slot = (slot + 1) & mask;
     }
     if (slots[slot].hash == 0) {
       // The state, behind the key, is to be aligned: so the record begins where that comes true.
-      const std::uint64_t begin = arena_used_ + (8 - (arena_used_ + EmitBatch::kHeaderBytes + key.size()) % 8) % 8;
+      const std::uint64_t begin =
+          arena_used_ + (8 - (arena_used_ + EmitBatch::kHeaderBytes + key.size()) % 8) % 8;
       char* const to = arena_.data() + begin;
       StoreLittle32(to, static_cast<std::uint32_t>(key.size()));
       StoreLittle32(to + 4, static_cast<std::uint32_t>(state_bytes_));
@@ -242,7 +250,8 @@ void CombiningTable::ResolveLong(const EmitBatch& batch, std::size_t from, const
       ++long_.count;
       chunk->is_new |= std::uint64_t{1} << picks[p];
     }
-    chunk->states[picks[p]] = reinterpret_cast<char*>(slots[slot].record) + EmitBatch::kHeaderBytes + key.size();
+    chunk->states[picks[p]] =
+        reinterpret_cast<char*>(slots[slot].record) + EmitBatch::kHeaderBytes + key.size();
   }
 }
 
@@ -287,7 +296,8 @@ Result<bool> CombiningTable::EnsureRoom(Tier& tier, std::size_t more) {
 
 Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_bytes) {
   if (arena_used_ + arena_bytes > arena_charged_) {
-    const std::uint64_t step = std::max<std::uint64_t>(arena_used_ + arena_bytes - arena_charged_, kArenaChargeStep);
+    const std::uint64_t step =
+        std::max<std::uint64_t>(arena_used_ + arena_bytes - arena_charged_, kArenaChargeStep);
     if (arena_charged_ + step > reserve_bytes_ || !lease_.TryGrow(step)) return false;
     arena_charged_ += step;
   }
@@ -337,7 +347,8 @@ Result<std::vector<std::shared_ptr<const MemoryRun>>> CombiningTable::TakeRuns()
 template <std::size_t kKeyBytes>
 Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
   const std::size_t count = tier.count;
-  MR_ASSIGN_OR_RETURN(VirtualBuffer entries, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+  MR_ASSIGN_OR_RETURN(VirtualBuffer entries,
+                      VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
   auto* const sorted = reinterpret_cast<SortEntry*>(entries.data());
   std::size_t filled = 0;
   const std::size_t capacity = tier.capacity();
@@ -347,12 +358,14 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
     sorted[filled++] = {LoadBig64(cell), reinterpret_cast<std::uint64_t>(cell)};
   }
   {
-    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch,
+                        VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
     EntrySorter<CellKey<kKeyBytes>> sorter(reinterpret_cast<SortEntry*>(scratch.data()), {});
     sorter.Sort(sorted, count);
   }
   // Packed in key order: merging then reads forward.
-  MR_ASSIGN_OR_RETURN(VirtualBuffer packed, VirtualBuffer::Reserve(count * tier.cell_bytes + 64, true));
+  MR_ASSIGN_OR_RETURN(VirtualBuffer packed,
+                      VirtualBuffer::Reserve(count * tier.cell_bytes + 64, true));
   char* to = packed.data();
   for (std::size_t i = 0; i < count; ++i, to += tier.cell_bytes) {
     if (i + 16 < count) __builtin_prefetch(reinterpret_cast<const char*>(sorted[i + 16].ref));
@@ -368,7 +381,8 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
 
 Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
   const std::size_t count = long_.count;
-  MR_ASSIGN_OR_RETURN(VirtualBuffer entries, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+  MR_ASSIGN_OR_RETURN(VirtualBuffer entries,
+                      VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
   auto* const sorted = reinterpret_cast<SortEntry*>(entries.data());
   const auto* const slots = reinterpret_cast<const LongSlot*>(long_.cells.data());
   std::size_t filled = 0;
@@ -378,7 +392,8 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
     sorted[filled++] = {KeyPrefix(key.data(), key.size()), slots[i].record};
   }
   {
-    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch, VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch,
+                        VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
     EntrySorter<LongKey> sorter(reinterpret_cast<SortEntry*>(scratch.data()), {});
     sorter.Sort(sorted, count);
   }

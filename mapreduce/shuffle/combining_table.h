@@ -68,7 +68,9 @@ class CombiningTable {
     int capacity_bits = 0;  // 0: nothing is allocated yet.
     std::size_t count = 0;
     std::size_t limit = 0;  // Grows before it holds more.
-    std::size_t capacity() const { return capacity_bits == 0 ? 0 : std::size_t{1} << capacity_bits; }
+    std::size_t capacity() const {
+      return capacity_bits == 0 ? 0 : std::size_t{1} << capacity_bits;
+    }
   };
   struct LongSlot {
     std::uint64_t hash;  // 0: empty; a hash of 0 is taken as 1.
@@ -78,8 +80,8 @@ class CombiningTable {
   template <std::size_t kKeyBytes>
   void ResolveCells(Tier& tier, const EmitBatch& batch, std::size_t from, const std::uint8_t* picks,
                     std::size_t count, Chunk* chunk);
-  void ResolveLong(const EmitBatch& batch, std::size_t from, const std::uint8_t* picks, std::size_t count,
-                   Chunk* chunk);
+  void ResolveLong(const EmitBatch& batch, std::size_t from, const std::uint8_t* picks,
+                   std::size_t count, Chunk* chunk);
   template <std::size_t kKeyBytes>
   Result<bool> EnsureRoom(Tier& tier, std::size_t more);
   static bool StretchLimit(Tier& tier, std::size_t more);

@@ -23,8 +23,9 @@ void EmitBatch::FlushEarlier() {
 
 void EmitBatch::MakeRoom(std::size_t need) {
   if (need > kEmittedBytesMax) {
-    status_.Update(Status::ResourceLimit("a record of ", need - kHeaderBytes, " bytes was emitted, more than the ",
-                                         kEmittedBytesMax, " a record can have"));
+    status_.Update(Status::ResourceLimit("a record of ", need - kHeaderBytes,
+                                         " bytes was emitted, more than the ", kEmittedBytesMax,
+                                         " a record can have"));
     end_ = record_end_;  // It goes nowhere: only its bytes need a place.
     offsets_ = record_offsets_;
   }

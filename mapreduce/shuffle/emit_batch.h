@@ -61,7 +61,8 @@ class EmitBatch {
   /// Room for a record of at most `bytes` key and value bytes; returns where its key begins.
   char* Begin(std::size_t bytes) {
     const std::size_t need = kHeaderBytes + bytes + kPadding + sizeof(std::uint32_t);
-    if (static_cast<std::size_t>(reinterpret_cast<char*>(offsets_) - end_) < need) [[unlikely]] MakeRoom(need);
+    if (static_cast<std::size_t>(reinterpret_cast<char*>(offsets_) - end_) < need) [[unlikely]]
+      MakeRoom(need);
     return end_ + kHeaderBytes;
   }
   /// The record begun last has its key in [Begin(), value) and its value in [value, end).
@@ -76,7 +77,8 @@ class EmitBatch {
 
   /// Between input records: hands the batch on if it is full.
   void EndRecord() {
-    if (count() >= flush_records_) [[unlikely]] Flush();
+    if (count() >= flush_records_) [[unlikely]]
+      Flush();
     record_end_ = end_;
     record_offsets_ = offsets_;
     flushed_in_record_ = false;
@@ -84,7 +86,8 @@ class EmitBatch {
   /// Takes back what was emitted since the last EndRecord(). False if that was too much: some of
   /// it may have been handed on already.
   bool DropRecord() {
-    if (flushed_in_record_ || static_cast<std::size_t>(end_ - record_end_) > kBatchBytesMax) return false;
+    if (flushed_in_record_ || static_cast<std::size_t>(end_ - record_end_) > kBatchBytesMax)
+      return false;
     end_ = record_end_;
     offsets_ = record_offsets_;
     return true;
@@ -93,7 +96,8 @@ class EmitBatch {
   void Flush() {
     HandOn();
     // A block that has grown for a giant record shrinks, so that it does not stay with every slot.
-    if (block_bytes_ > 4 * kBatchBytesMax) [[unlikely]] Resize(kBatchBytesMax);
+    if (block_bytes_ > 4 * kBatchBytesMax) [[unlikely]]
+      Resize(kBatchBytesMax);
   }
   /// The first error of the sink, or kResourceLimit for a record larger than kEmittedBytesMax;
   /// later emissions go nowhere.

@@ -70,7 +70,8 @@ class EntrySorter {
     for (std::size_t i = 1; i < count; ++i) {
       const SortEntry entry = entries[i];
       std::size_t hole = i;
-      for (; hole > 0 && Behind(entries[hole - 1], entry, depth); --hole) entries[hole] = entries[hole - 1];
+      for (; hole > 0 && Behind(entries[hole - 1], entry, depth); --hole)
+        entries[hole] = entries[hole - 1];
       entries[hole] = entry;
     }
   }
@@ -96,7 +97,8 @@ class EntrySorter {
       for (std::size_t digit = 0; digit < 256; ++digit) begin[digit + 1] += begin[digit];
       std::array<std::size_t, 256> next;
       std::memcpy(next.data(), begin.data(), sizeof(next));
-      for (std::size_t i = 0; i < count; ++i) scratch_[next[(entries[i].prefix >> shift) & 0xff]++] = entries[i];
+      for (std::size_t i = 0; i < count; ++i)
+        scratch_[next[(entries[i].prefix >> shift) & 0xff]++] = entries[i];
       std::memcpy(entries, scratch_, count * sizeof(SortEntry));
       for (std::size_t digit = 0; digit < 256; ++digit) {
         const std::size_t bucket = begin[digit + 1] - begin[digit];

@@ -36,7 +36,8 @@ class GroupReader {
     }
     if (!has_record_) return false;
     const RecordView& record = merger_.record();
-    const std::size_t bytes = prefix_bytes_ == nullptr ? record.key_bytes : prefix_bytes_(record.key_view());
+    const std::size_t bytes =
+        prefix_bytes_ == nullptr ? record.key_bytes : prefix_bytes_(record.key_view());
     key_.assign(record.key, bytes);
     prefix_ = record.prefix;
     in_group_ = true;
@@ -68,7 +69,8 @@ class GroupReader {
       if (record.prefix != prefix_ || record.key_bytes != key_.size()) return false;
       return key_.size() <= 8 || std::memcmp(record.key + 8, key_.data() + 8, key_.size() - 8) == 0;
     }
-    return record.key_bytes >= key_.size() && std::memcmp(record.key, key_.data(), key_.size()) == 0;
+    return record.key_bytes >= key_.size() &&
+           std::memcmp(record.key, key_.data(), key_.size()) == 0;
   }
 
   Merger& merger_;

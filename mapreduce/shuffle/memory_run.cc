@@ -34,7 +34,8 @@ std::shared_ptr<const MemoryRun> MemoryRun::OfBlocks(std::vector<SortEntry> entr
 }
 
 std::shared_ptr<const MemoryRun> MemoryRun::OfCells(const char* cells, std::size_t count,
-                                                    std::size_t cell_key_bytes, std::size_t state_bytes,
+                                                    std::size_t cell_key_bytes,
+                                                    std::size_t state_bytes,
                                                     std::vector<VirtualBuffer> memory,
                                                     std::uint64_t charged_bytes) {
   std::shared_ptr<MemoryRun> run(new MemoryRun);
@@ -64,7 +65,8 @@ RecordView MemoryRun::CellRecord(std::size_t i) const {
   RecordView view;
   view.prefix = LoadBig64(cell);
   view.key = cell;
-  view.key_bytes = static_cast<std::uint32_t>(static_cast<unsigned char>(cell[cell_key_bytes_ - 1])) - 1;
+  view.key_bytes =
+      static_cast<std::uint32_t>(static_cast<unsigned char>(cell[cell_key_bytes_ - 1])) - 1;
   view.value = cell + cell_key_bytes_;
   view.value_bytes = static_cast<std::uint32_t>(state_bytes_);
   return view;
@@ -86,7 +88,8 @@ std::size_t MemoryRun::LowerBound(std::string_view key) const {
 /// Views of a slice, some at a time; the records of the next batch are prefetched.
 class MemoryRunCursor final : public RunCursor {
  public:
-  MemoryRunCursor(const MemoryRun& run, std::size_t begin, std::size_t end) : run_(run), next_(begin), end_(end) {}
+  MemoryRunCursor(const MemoryRun& run, std::size_t begin, std::size_t end)
+      : run_(run), next_(begin), end_(end) {}
 
   Result<bool> Next(std::span<const RecordView>* batch) override {
     const std::size_t count = std::min(views_.size(), end_ - next_);

@@ -33,8 +33,10 @@ class MemoryRun {
                                                    std::vector<std::unique_ptr<char[]>> blocks,
                                                    std::uint64_t charged_bytes);
   /// `cells`: count cells of cell_key_bytes (16 or 32) + state_bytes, in key order.
-  static std::shared_ptr<const MemoryRun> OfCells(const char* cells, std::size_t count, std::size_t cell_key_bytes,
-                                                  std::size_t state_bytes, std::vector<VirtualBuffer> memory,
+  static std::shared_ptr<const MemoryRun> OfCells(const char* cells, std::size_t count,
+                                                  std::size_t cell_key_bytes,
+                                                  std::size_t state_bytes,
+                                                  std::vector<VirtualBuffer> memory,
                                                   std::uint64_t charged_bytes);
 
   /// The records with keys in `range`, in order. The run must outlive the cursor.
@@ -43,7 +45,9 @@ class MemoryRun {
   std::size_t record_count() const { return count_; }
   std::uint64_t charged_bytes() const { return charged_bytes_; }
   /// Record `i` in key order. Cost: one cache miss.
-  RecordView Record(std::size_t i) const { return entries_ != nullptr ? EntryRecord(i) : CellRecord(i); }
+  RecordView Record(std::size_t i) const {
+    return entries_ != nullptr ? EntryRecord(i) : CellRecord(i);
+  }
 
  private:
   friend class MemoryRunCursor;

@@ -25,8 +25,8 @@ Status RunFileSink::Consume(EmitBatch& batch) {
 
 Status MemoryRunSink::Consume(EmitBatch& batch) {
   if (batch.bytes() > block_left_) {
-    const std::size_t block_bytes =
-        std::max<std::size_t>(batch.bytes(), std::clamp<std::uint64_t>(block_bytes_, kFirstBlockBytes, kBlockBytes));
+    const std::size_t block_bytes = std::max<std::size_t>(
+        batch.bytes(), std::clamp<std::uint64_t>(block_bytes_, kFirstBlockBytes, kBlockBytes));
     blocks_.emplace_back(new char[block_bytes]);
     to_ = blocks_.back().get();
     block_left_ = block_bytes;

@@ -12,7 +12,8 @@ constexpr std::uint64_t kRetainStep = std::uint64_t{64} << 10;
 Status RetainingSink::Consume(EmitBatch& batch) {
   if (writer_ == nullptr) {
     // At most a new block, and for a moment both sides of a growing list of entries.
-    const std::uint64_t needed = memory_.bytes() + batch.bytes() + batch.count() * sizeof(SortEntry) + kRetainStep;
+    const std::uint64_t needed =
+        memory_.bytes() + batch.bytes() + batch.count() * sizeof(SortEntry) + kRetainStep;
     if (needed > retained_bytes_) {
       const std::uint64_t step = std::max(needed - retained_bytes_, kRetainStep);
       if (store_.TryRetain(step)) {
@@ -38,7 +39,8 @@ Status RetainingSink::MoveToFile() {
 
 Status RetainingSink::Close(RunOrder order) {
   if (writer_ != nullptr) return store_.AddFile(order, *writer_);
-  if (!memory_.empty()) store_.AddMemory(order, memory_.TakeRun(), std::exchange(retained_bytes_, 0));
+  if (!memory_.empty())
+    store_.AddMemory(order, memory_.TakeRun(), std::exchange(retained_bytes_, 0));
   return Status::Ok();
 }
 

@@ -16,9 +16,9 @@
 // other bytes of its block, or of index and footer, seeded with file id and offset: a block in the
 // wrong place, or from another file, is damage, too. A block's first key is whole, so blocks stand
 // alone and damage stays local; in the index it is cut off, so that the index of a file of large
-// keys is not as large as the file. Each block has at least one record; only a block of one record is
-// larger than the writer's block_bytes. The codec is kCodecNone: prefix compression alone won on a
-// local disk (lz4 cost 1.6 times, zstd 2.5 times the cpu of the whole job).
+// keys is not as large as the file. Each block has at least one record; only a block of one record
+// is larger than the writer's block_bytes. The codec is kCodecNone: prefix compression alone won on
+// a local disk (lz4 cost 1.6 times, zstd 2.5 times the cpu of the whole job).
 
 #include <cstddef>
 #include <cstdint>

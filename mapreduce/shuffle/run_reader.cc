@@ -140,9 +140,11 @@ class RunFileCursor final : public RunCursor {
       // Equal keys may span blocks: those before the first block that starts with the key may end
       // with it, too. The index has the first keys cut off: cut off, the border may be equal to
       // keys that it is behind; then some blocks too many are read.
-      const auto at = std::partition_point(
-          blocks.begin(), blocks.end(),
-          [border = IndexKey(*range_.begin)](const RunFile::Block& block) { return block.first_key < border; });
+      const auto at =
+          std::partition_point(blocks.begin(), blocks.end(),
+                               [border = IndexKey(*range_.begin)](const RunFile::Block& block) {
+                                 return block.first_key < border;
+                               });
       next_block_ = static_cast<std::size_t>(at - blocks.begin());
       if (next_block_ > 0) --next_block_;
     }
@@ -150,9 +152,10 @@ class RunFileCursor final : public RunCursor {
       end_ = MakeRecordView(*range_.end, {});
       const std::string_view border = IndexKey(*range_.end);
       const bool is_cut_off = border.size() < range_.end->size();
-      const auto at = std::partition_point(blocks.begin(), blocks.end(), [&](const RunFile::Block& block) {
-        return block.first_key < border || (is_cut_off && block.first_key == border);
-      });
+      const auto at =
+          std::partition_point(blocks.begin(), blocks.end(), [&](const RunFile::Block& block) {
+            return block.first_key < border || (is_cut_off && block.first_key == border);
+          });
       block_end_ = static_cast<std::size_t>(at - blocks.begin());
       if (range_.begin.has_value() && *range_.begin >= *range_.end) block_end_ = 0;
     }

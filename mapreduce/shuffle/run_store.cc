@@ -20,7 +20,10 @@ constexpr std::uint64_t kRecordsPerCancelCheck = 4096;
 }  // namespace
 
 RunStore::RunStore(FileSystem& files, MemoryBudget& budget, RunStoreOptions options)
-    : files_(files), budget_(budget), options_(std::move(options)), sample_(options_.sample_capacity) {}
+    : files_(files),
+      budget_(budget),
+      options_(std::move(options)),
+      sample_(options_.sample_capacity) {}
 
 RunStore::~RunStore() { budget_.Unretain(retained_bytes_); }
 
@@ -38,7 +41,8 @@ void RunStore::CancelRetain(std::uint64_t bytes) {
   budget_.Unretain(bytes);
 }
 
-void RunStore::AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run, std::uint64_t retained_bytes) {
+void RunStore::AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run,
+                         std::uint64_t retained_bytes) {
   if (run->charged_bytes() < retained_bytes) CancelRetain(retained_bytes - run->charged_bytes());
   record_count_ += run->record_count();
   data_bytes_ += run->charged_bytes();
@@ -73,11 +77,13 @@ void RunStore::AddSample(const KeySampler& sample) {
   sample_.Merge(sample);
 }
 
-Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel) {
+Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner,
+                        const CancelToken* cancel) {
   const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
   std::sort(runs_.begin(), runs_.end(), by_order);
   const std::size_t files = file_count();
-  if (files > std::max<std::size_t>(2, fan_in_max) || runs_.size() - files > kMemoryRunsPerFile * fan_in_max) {
+  if (files > std::max<std::size_t>(2, fan_in_max) ||
+      runs_.size() - files > kMemoryRunsPerFile * fan_in_max) {
     MR_RETURN_IF_ERROR(MergeFiles(fan_in_max, combiner, cancel));
   }
   for (StoredRun& run : runs_) {
@@ -104,7 +110,8 @@ Status RunStore::SpillRetained(const CancelToken* cancel) {
     }
     std::vector<std::unique_ptr<RunCursor>> cursors;
     std::size_t end = i;
-    for (; end < runs_.size() && runs_[end].memory != nullptr && end - i < kMemoryRunsMergedMax; ++end) {
+    for (; end < runs_.size() && runs_[end].memory != nullptr && end - i < kMemoryRunsMergedMax;
+         ++end) {
       cursors.push_back(runs_[end].memory->Read({}));
     }
     Merger merger(std::move(cursors));
@@ -112,7 +119,8 @@ Status RunStore::SpillRetained(const CancelToken* cancel) {
     const std::unique_ptr<RunWriter> writer = NewWriter();
     for (std::uint64_t count = 1; writer->status().ok() && merger.Next(); ++count) {
       writer->Add(merger.record());
-      if (cancel != nullptr && count % kRecordsPerCancelCheck == 0) MR_RETURN_IF_ERROR(cancel->Check());
+      if (cancel != nullptr && count % kRecordsPerCancelCheck == 0)
+        MR_RETURN_IF_ERROR(cancel->Check());
     }
     MR_RETURN_IF_ERROR(merger.status());
     StoredRun& file = files.emplace_back(StoredRun{runs_[i].order, nullptr, {}, nullptr});
@@ -128,7 +136,8 @@ Status RunStore::SpillRetained(const CancelToken* cancel) {
   return Status::Ok();
 }
 
-Status RunStore::MergeFiles(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel) {
+Status RunStore::MergeFiles(std::size_t fan_in_max, CombineOperator* combiner,
+                            const CancelToken* cancel) {
   MR_RETURN_IF_ERROR(SpillRetained(cancel));
   std::vector<RunInfo> inputs;
   inputs.reserve(runs_.size());

@@ -34,11 +34,11 @@ struct RunOrder {
 };
 
 struct RunStoreOptions {
-  std::string directory;                  ///< For run files.
-  std::string name;                       ///< Begins the names of run files.
+  std::string directory;  ///< For run files.
+  std::string name;       ///< Begins the names of run files.
   std::size_t block_bytes = std::size_t{256} << 10;
-  std::uint64_t retained_bytes_max = 0;   ///< Runs kept in memory; the budget may allow fewer.
-  std::size_t sample_capacity = 4096;     ///< Keys sampled for borders.
+  std::uint64_t retained_bytes_max = 0;  ///< Runs kept in memory; the budget may allow fewer.
+  std::size_t sample_capacity = 4096;    ///< Keys sampled for borders.
 };
 
 /// Thread-safe but for Finish(), after which it is immutable.
@@ -54,7 +54,8 @@ class RunStore {
   /// charges no more, or CancelRetain. With `from`, the bytes are that lease's so far.
   bool TryRetain(std::uint64_t bytes, MemoryBudget::Lease* from = nullptr);
   void CancelRetain(std::uint64_t bytes);
-  void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run, std::uint64_t retained_bytes);
+  void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run,
+                 std::uint64_t retained_bytes);
 
   /// A writer of a new run file, and what to do with it when it is full.
   std::unique_ptr<RunWriter> NewWriter();
@@ -99,9 +100,9 @@ class RunStore {
   MemoryBudget& budget_;
   const RunStoreOptions options_;
   Mutex mutex_;
-  std::vector<StoredRun> runs_;         // Guarded by mutex_ until Finish.
-  KeySampler sample_;                   // Likewise.
-  std::uint64_t retained_bytes_ = 0;    // Likewise.
+  std::vector<StoredRun> runs_;       // Guarded by mutex_ until Finish.
+  KeySampler sample_;                 // Likewise.
+  std::uint64_t retained_bytes_ = 0;  // Likewise.
   std::atomic<std::uint64_t> next_file_{0};
   std::atomic<std::uint64_t> record_count_{0};
   std::atomic<std::uint64_t> data_bytes_{0};

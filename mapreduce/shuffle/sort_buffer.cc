@@ -29,7 +29,8 @@ SortBuffer::~SortBuffer() { lease_.Shrink(charged_); }
 
 Status SortBuffer::Reserve() {
   // A record takes at least its header and two entries of the budget.
-  const std::uint64_t entries_bytes = reserve_bytes_ / (EmitBatch::kHeaderBytes + kEntryBytes) * sizeof(SortEntry);
+  const std::uint64_t entries_bytes =
+      reserve_bytes_ / (EmitBatch::kHeaderBytes + kEntryBytes) * sizeof(SortEntry);
   MR_ASSIGN_OR_RETURN(arena_, VirtualBuffer::Reserve(reserve_bytes_ + 64, /*huge_pages=*/true));
   MR_ASSIGN_OR_RETURN(entries_, VirtualBuffer::Reserve(entries_bytes + 64, /*huge_pages=*/true));
   MR_ASSIGN_OR_RETURN(scratch_, VirtualBuffer::Reserve(entries_bytes + 64, /*huge_pages=*/true));
@@ -88,7 +89,8 @@ namespace {
 /// A cursor that keeps the run it reads.
 class OwningCursor final : public RunCursor {
  public:
-  explicit OwningCursor(std::shared_ptr<const MemoryRun> run) : run_(std::move(run)), cursor_(run_->Read({})) {}
+  explicit OwningCursor(std::shared_ptr<const MemoryRun> run)
+      : run_(std::move(run)), cursor_(run_->Read({})) {}
   Result<bool> Next(std::span<const RecordView>* batch) override { return cursor_->Next(batch); }
 
  private:

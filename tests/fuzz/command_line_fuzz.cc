@@ -32,7 +32,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FUZZ_CHECK(arguments.error().code() == StatusCode::kInvalidArgument);
     return 0;
   }
-  const auto is_usage = [](const Status& error) { return error.code() == StatusCode::kInvalidArgument; };
+  const auto is_usage = [](const Status& error) {
+    return error.code() == StatusCode::kInvalidArgument;
+  };
   const auto memory = SizeFlag(*arguments, "memory");
   FUZZ_CHECK(memory.ok() || is_usage(memory.error()));
   const auto params = PairsFlag(*arguments, "param");

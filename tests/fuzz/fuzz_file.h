@@ -10,12 +10,12 @@
 #include <string>
 
 /// A claim that no input may break. Ends the process, which is what a fuzzer looks for.
-#define FUZZ_CHECK(claim)                                                     \
-  do {                                                                        \
-    if (!(claim)) {                                                           \
+#define FUZZ_CHECK(claim)                                                      \
+  do {                                                                         \
+    if (!(claim)) {                                                            \
       std::fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #claim); \
-      std::abort();                                                           \
-    }                                                                         \
+      std::abort();                                                            \
+    }                                                                          \
   } while (false)
 
 /// One file of this process, written anew for each input, for decoders that read files.

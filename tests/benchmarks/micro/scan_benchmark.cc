@@ -117,7 +117,8 @@ void BM_TsvPlays(benchmark::State& state) { ParseRows<Play, Bytes64>(state, "");
 void BM_TsvPlaysPortable(benchmark::State& state) { ParseRows<Play, PortableBytes64>(state, ""); }
 void BM_TsvDates(benchmark::State& state) { ParseRows<DatedPlay, Bytes64>(state, ""); }
 void BM_TsvLongRows(benchmark::State& state) {
-  ParseRows<Play, Bytes64>(state, "\tMozilla/5.0 (X11; Linux x86_64; rv:109.0)\t10.1.2.3\tstockholm");
+  ParseRows<Play, Bytes64>(state,
+                           "\tMozilla/5.0 (X11; Linux x86_64; rv:109.0)\t10.1.2.3\tstockholm");
 }
 void BM_TsvRowsWithNull(benchmark::State& state) { ParseRows<Play, Bytes64>(state, "\t\\N"); }
 BENCHMARK(BM_TsvPlays);

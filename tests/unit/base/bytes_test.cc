@@ -27,8 +27,8 @@ TEST(BytesTest, OrdersOfBytes) {
 
 TEST(VarintTest, EveryLengthReadsBackAndNoPrefixDoes) {
   for (int bit = 0; bit < 64; ++bit) {
-    for (const std::uint64_t value : {std::uint64_t{1} << bit, (std::uint64_t{1} << bit) - 1,
-                                      ~std::uint64_t{0} >> bit}) {
+    for (const std::uint64_t value :
+         {std::uint64_t{1} << bit, (std::uint64_t{1} << bit) - 1, ~std::uint64_t{0} >> bit}) {
       char bytes[kVarintBytesMax];
       const char* const end = PutVarint(bytes, value);
       std::uint64_t read;
@@ -56,8 +56,8 @@ TEST(VarintTest, RefusesWhatIsTooLongOrTooLarge) {
 class PageEnd {
  public:
   PageEnd() {
-    memory_ = static_cast<char*>(::mmap(nullptr, 8192, PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    memory_ = static_cast<char*>(
+        ::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     ::mprotect(memory_ + 4096, 4096, PROT_NONE);
   }
   ~PageEnd() { ::munmap(memory_, 8192); }

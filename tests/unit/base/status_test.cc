@@ -56,9 +56,7 @@ TEST(ResultTest, AssignOrReturnMovesTheValueOrReturnsTheError) {
   EXPECT_EQ(Use(false, &value).code(), StatusCode::kUnavailable);
 }
 
-TEST(CheckDeathTest, NamesTheClaim) {
-  EXPECT_DEATH(MR_CHECK(1 + 1 == 3), "1 \\+ 1 == 3");
-}
+TEST(CheckDeathTest, NamesTheClaim) { EXPECT_DEATH(MR_CHECK(1 + 1 == 3), "1 \\+ 1 == 3"); }
 
 TEST(CancelTokenTest, IsCancelledForGood) {
   CancelToken token;

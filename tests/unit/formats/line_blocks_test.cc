@@ -196,8 +196,8 @@ class LineBlockReaderFileTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
-  void ExpectEachLineOnce(const std::string& path, std::uint64_t split_bytes,
-                          std::string_view text, std::size_t ranges_min) {
+  void ExpectEachLineOnce(const std::string& path, std::uint64_t split_bytes, std::string_view text,
+                          std::size_t ranges_min) {
     FileSystem& files = LocalFileSystem();
     const Result<FileInfo> info = files.Stat(path);
     ASSERT_TRUE(info.ok()) << info.error().message();
@@ -220,8 +220,8 @@ class LineBlockReaderFileTest : public testing::Test {
 };
 
 TEST_F(LineBlockReaderFileTest, PlainFileInRangesOfEverySize) {
-  const std::string texts[] = {"",       "\n",  "\n\n\n\n",
-                               "no end", "a\n", "a\nbb\n\n" + std::string(90, 'c') + "\r\n\td\\\ne"};
+  const std::string texts[] = {
+      "", "\n", "\n\n\n\n", "no end", "a\n", "a\nbb\n\n" + std::string(90, 'c') + "\r\n\td\\\ne"};
   int number = 0;
   for (const std::string& text : texts) {
     const std::string path = directory_ + "/" + std::to_string(number++) + ".tsv";

@@ -71,8 +71,10 @@ template <class T>
 std::string ReadOne(std::string_view text) {
   const auto seen =
       Parse<One<T>>(Columns<One<T>>(kOne), std::string(text) + "\n", [](const One<T>& row) {
-        if constexpr (std::is_arithmetic_v<T>) return std::to_string(row.x);
-        else return std::string(row.x);
+        if constexpr (std::is_arithmetic_v<T>)
+          return std::to_string(row.x);
+        else
+          return std::string(row.x);
       });
   EXPECT_EQ(seen.size(), 1u);
   return seen[0];
@@ -129,7 +131,8 @@ TEST(TsvParserTest, ReadsLinesOfEveryLength) {
 TEST(TsvParserTest, SaysWhichFieldIsMissing) {
   EXPECT_THAT(ParsePlays("\n"), ElementsAre("! track is missing: the line has 1 field"));
   EXPECT_THAT(ParsePlays("a\tb\tc\n"), ElementsAre("! country is missing: the line has 3 fields"));
-  EXPECT_THAT(ParsePlays("a\tb\tc\td"), ElementsAre("! ms_played is missing: the line has 4 fields"));
+  EXPECT_THAT(ParsePlays("a\tb\tc\td"),
+              ElementsAre("! ms_played is missing: the line has 4 fields"));
   EXPECT_THAT(ParsePlays(std::string(100, 'a') + "\tb\tc\n1\t2\t3\t4\t5\n"),
               ElementsAre("! country is missing: the line has 3 fields", "3|4|5"));
   EXPECT_THAT(ParsePlays("a\tb\tc\\\td\te\n"),
@@ -155,12 +158,10 @@ TEST(TsvParserTest, ReadsIntegers) {
 }
 
 TEST(TsvParserTest, RejectsWhatIsNoInteger) {
-  for (const char* text : {"abc", "", "-", "+1", " 1", "1 ", "1.0", "1e3", "--1", "0x1", "12345678a",
-                           "1234567a", "/", ":", "1:", "12345678901234567890123a"}) {
-    EXPECT_EQ(ReadOne<std::int64_t>(text),
-              "! x is not an integer: '" + std::string(text) + "'");
-    EXPECT_EQ(ReadOne<std::uint64_t>(text),
-              "! x is not an integer: '" + std::string(text) + "'");
+  for (const char* text : {"abc", "", "-", "+1", " 1", "1 ", "1.0", "1e3", "--1", "0x1",
+                           "12345678a", "1234567a", "/", ":", "1:", "12345678901234567890123a"}) {
+    EXPECT_EQ(ReadOne<std::int64_t>(text), "! x is not an integer: '" + std::string(text) + "'");
+    EXPECT_EQ(ReadOne<std::uint64_t>(text), "! x is not an integer: '" + std::string(text) + "'");
   }
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
@@ -193,11 +194,11 @@ TEST(TsvParserTest, ReadsDates) {
     return Parse<One<Date>>(Columns<One<Date>>(kOne), text,
                             [](const One<Date>& row) { return std::string(row.x.text); });
   };
-  EXPECT_THAT(read("2026-11-21T05:06Z\n2024-02-29\n2023-02-29\n2026-1-01\n\n"),
-              ElementsAre("2026-11-21", "2024-02-29",
-                          "! x does not start with a date: '2023-02-29'",
-                          "! x does not start with a date: '2026-1-01'",
-                          "! x does not start with a date: ''"));
+  EXPECT_THAT(
+      read("2026-11-21T05:06Z\n2024-02-29\n2023-02-29\n2026-1-01\n\n"),
+      ElementsAre("2026-11-21", "2024-02-29", "! x does not start with a date: '2023-02-29'",
+                  "! x does not start with a date: '2026-1-01'",
+                  "! x does not start with a date: ''"));
   EXPECT_THAT(read("2026\\x2d11-21\n"), ElementsAre("2026-11-21"));
 }
 
@@ -218,7 +219,10 @@ TEST(TsvParserTest, DecodesWhatCopyDecodes) {
   EXPECT_EQ(ReadOne<std::string>("\\101\\60\\7\\1012\\377"), "A0\aA2\xFF");
   EXPECT_EQ(ReadOne<std::string>("\\8\\0"), std::string("8\0", 2));
   EXPECT_EQ(ReadOne<std::string>("\\777"), "\xFF");
-  EXPECT_EQ(ReadOne<std::string>("\\x41\\x4\\x41\\xg\\xFFf"), "A\x04" "Axg\xFF" "f");
+  EXPECT_EQ(ReadOne<std::string>("\\x41\\x4\\x41\\xg\\xFFf"),
+            "A\x04"
+            "Axg\xFF"
+            "f");
   EXPECT_EQ(ReadOne<std::string>("\\x"), "x");
   EXPECT_EQ(ReadOne<std::string>("\\q\\.\\\"\\\t|"), "q.\"\t|");
   EXPECT_EQ(ReadOne<std::int64_t>("\\x31\\62"), "12");
@@ -246,11 +250,12 @@ TEST(TsvParserTest, RejectsALoneBackslashAtTheLinesEnd) {
 
 TEST(TsvParserTest, DoesNotLookAtUnusedFields) {
   const TsvColumns columns = Columns<Play>(kPlays, {}, {"ms_played", "track"});
-  EXPECT_THAT(Parse<Play>(columns, "\\N\t\\\\\t\\N\tSE\\t\nx\ty\tz\tDE\tnot a number\t\\", ShowPlay),
-              ElementsAre("|SE\t|7", "|DE|7"));
-  EXPECT_THAT(Parse<Play>(Columns<Play>(kPlays, {}, {"ms_played", "track", "country"}), "a\n\nb",
-                          ShowPlay),
-              ElementsAre("||7", "||7", "||7"));
+  EXPECT_THAT(
+      Parse<Play>(columns, "\\N\t\\\\\t\\N\tSE\\t\nx\ty\tz\tDE\tnot a number\t\\", ShowPlay),
+      ElementsAre("|SE\t|7", "|DE|7"));
+  EXPECT_THAT(
+      Parse<Play>(Columns<Play>(kPlays, {}, {"ms_played", "track", "country"}), "a\n\nb", ShowPlay),
+      ElementsAre("||7", "||7", "||7"));
 }
 
 TEST(TsvParserTest, QuotesShortPrintableReasons) {
@@ -260,7 +265,8 @@ TEST(TsvParserTest, QuotesShortPrintableReasons) {
             "! x is not an integer: '" + std::string(40, 'a') + "'");
   EXPECT_EQ(ReadOne<int>(std::string(41, 'a')),
             "! x is not an integer: '" + std::string(40, 'a') + "...'");
-  EXPECT_EQ(ReadOne<int>(std::string(39, 'a') + "\xC3\xA5" "b"),  // Not half a character.
+  EXPECT_EQ(ReadOne<int>(std::string(39, 'a') + "\xC3\xA5"
+                                                "b"),  // Not half a character.
             "! x is not an integer: '" + std::string(39, 'a') + "...'");
 }
 
@@ -269,11 +275,10 @@ TEST(TsvParserTest, ReadsColumnsFarToTheRight) {
     const TsvColumns columns = Columns<One<int>>(kOne, {{"x", column}});
     const std::string tabs(static_cast<std::size_t>(column) - 1, '\t');
     const auto show = [](const One<int>& row) { return std::to_string(row.x); };
-    EXPECT_THAT(Parse<One<int>>(columns, "\n" + tabs + "5\n" + tabs.substr(1) + "5\n" + tabs + "6",
-                                show),
-                ElementsAre("! x is missing: the line has 1 field", "5",
-                            "! x is missing: the line has " + std::to_string(column - 1) + " fields",
-                            "6"));
+    EXPECT_THAT(
+        Parse<One<int>>(columns, "\n" + tabs + "5\n" + tabs.substr(1) + "5\n" + tabs + "6", show),
+        ElementsAre("! x is missing: the line has 1 field", "5",
+                    "! x is missing: the line has " + std::to_string(column - 1) + " fields", "6"));
   }
 }
 
@@ -329,8 +334,7 @@ TEST(TsvParserTest, AgreesWithTheReferenceOnRandomBytes) {
   for (int round = 0; round < 5000; ++round) {
     const std::string text = RandomText(random, 400);
     const int a = static_cast<int>(random.Uniform(5)), b = static_cast<int>(random.Uniform(5));
-    const TsvColumns columns =
-        Columns<TwoFields>(TsvLayout{}, {{"a", a + 1}, {"b", b + 1}});
+    const TsvColumns columns = Columns<TwoFields>(TsvLayout{}, {{"a", a + 1}, {"b", b + 1}});
     const auto fast = Parse<TwoFields>(columns, text, ShowTwo);
     ASSERT_EQ(fast, (Parse<TwoFields, PortableBytes64>(columns, text, ShowTwo)));
     const std::vector<std::string> lines = ReferenceLines(text);

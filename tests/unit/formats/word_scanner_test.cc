@@ -38,7 +38,8 @@ std::vector<std::string> ReferenceWords(std::string_view text) {
 
 TEST(ForEachWordTest, SplitsAtSpaceTabCrAndLfOnly) {
   std::vector<std::string> words;
-  ForEachWord("  to be\tor\r\nnot\v\x01\xC3\xA5 ", [&](std::string_view w) { words.emplace_back(w); });
+  ForEachWord("  to be\tor\r\nnot\v\x01\xC3\xA5 ",
+              [&](std::string_view w) { words.emplace_back(w); });
   EXPECT_THAT(words, ElementsAre("to", "be", "or", "not\v\x01\xC3\xA5"));
   EXPECT_THAT(Words<Bytes64>(""), IsEmpty());
   EXPECT_THAT(Words<Bytes64>(std::string_view()), IsEmpty());

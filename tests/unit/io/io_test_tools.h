@@ -106,8 +106,8 @@ inline std::string GzipMember(std::string_view content) {
 }
 
 /// Reads one range; beyond its end up to `beyond_bytes` of content more.
-inline Result<std::string> ReadRange(FileSystem& files, const Shard& shard,
-                                     const ShardRange& range, ShardDigest* digest = nullptr,
+inline Result<std::string> ReadRange(FileSystem& files, const Shard& shard, const ShardRange& range,
+                                     ShardDigest* digest = nullptr,
                                      std::uint64_t beyond_bytes = 0) {
   MR_ASSIGN_OR_RETURN(const std::unique_ptr<ShardReader> reader,
                       ShardReader::Open(files, shard, range, digest, nullptr));

@@ -23,9 +23,7 @@ class WithoutExchange : public FileSystem {
     return local_.Create(path, use);
   }
   Result<FileInfo> Stat(const std::string& path) override { return local_.Stat(path); }
-  Result<std::vector<FileInfo>> List(const std::string& path) override {
-    return local_.List(path);
-  }
+  Result<std::vector<FileInfo>> List(const std::string& path) override { return local_.List(path); }
   Status MakeDirectory(const std::string& path) override { return local_.MakeDirectory(path); }
   Status MakeDirectories(const std::string& path) override { return local_.MakeDirectories(path); }
   Status RemoveFile(const std::string& path) override { return local_.RemoveFile(path); }

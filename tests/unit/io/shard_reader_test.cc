@@ -35,8 +35,9 @@ TEST_F(ShardReaderTest, ReadsZstdInAllItsForms) {
       {"many", {ZstdFrame(b) + with_size + ZstdFrame(b), b + a + b}},
       {"unknown size", {streamed, a}},
       {"large", {ZstdFrame(large), large}},
-      {"mixed", {streamed + ZstdFrame(b) + streamed + ZstdFrame(large) + ZstdFrame("") + streamed,
-                 a + b + a + large + a}},
+      {"mixed",
+       {streamed + ZstdFrame(b) + streamed + ZstdFrame(large) + ZstdFrame("") + streamed,
+        a + b + a + large + a}},
       {"skippable", {skippable + ZstdFrame(b) + skippable + streamed + skippable, b + a}},
       {"empty frame", {ZstdFrame(""), ""}},
       {"only skippable", {skippable, ""}},
@@ -123,12 +124,14 @@ TEST_F(ShardReaderTest, TruncatedForeignFilesAreCorruptAndNameTheFrame) {
 }
 
 TEST_F(ShardReaderTest, TrailingBytesAreDamage) {
-  for (const std::string& tail : {std::string("x"), std::string("trailing text"),
-                                  std::string("\0\0\0x", 4)}) {
+  for (const std::string& tail :
+       {std::string("x"), std::string("trailing text"), std::string("\0\0\0x", 4)}) {
     EXPECT_EQ(ReadWhole(files_, Write("t.gz", GzipMember("text") + tail)).error().code(),
-              StatusCode::kCorrupt) << tail;
+              StatusCode::kCorrupt)
+        << tail;
     EXPECT_EQ(ReadWhole(files_, Write("t.zst", ZstdFrame("text") + tail)).error().code(),
-              StatusCode::kCorrupt) << tail;
+              StatusCode::kCorrupt)
+        << tail;
   }
 }
 
@@ -165,8 +168,8 @@ TEST_F(ShardReaderTest, RangesOfAllSizesAddUpAndHashTheSame) {
     const FileInfo info = *files_.Stat(Path(name));
     const Shard shard = *InspectShard(files_, info);
     const Hash128 root = *DigestFile(files_, info.path, nullptr);
-    std::vector<std::uint64_t> sizes = {40'000, 1 << 20, (1 << 20) + 1, (1 << 20) - 1, 3 << 20,
-                                        info.bytes, info.bytes - 1, UINT64_MAX};
+    std::vector<std::uint64_t> sizes = {40'000,  1 << 20,    (1 << 20) + 1,  (1 << 20) - 1,
+                                        3 << 20, info.bytes, info.bytes - 1, UINT64_MAX};
     for (int i = 0; i < 5; ++i) sizes.push_back(30'000 + random.Uniform(2'000'000));
     for (const std::uint64_t split_bytes : sizes) {
       std::string joined;
