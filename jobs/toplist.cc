@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The most played tracks of each country and of the world (`*`): `country, rank, track, n`.
-//
-// n counts plays, or with by=listeners distinct users. For these the key is (track, user, country):
-// one sort brings each user's plays of a track together and serves the countries and the world.
+// The most played tracks of each country and of the world (`*`): `country, rank, track, n`. With
+// by=listeners n counts users: sorted by (track, user, country), one pass serves both scopes.
 #include <map>
 #include <set>
 
@@ -10,14 +8,13 @@
 #include "mapreduce/api/registry.h"
 #include "mapreduce/api/top_k.h"
 
-namespace {
-
 using namespace millrace;  // NOLINT: a job speaks little else.
-
+namespace {
+using Name = std::string_view;
 constexpr TsvLayout kPlays{"timestamp", "user", "track", "country", "ms_played"};
 
 struct Play {
-  std::string_view user, track, country;
+  Name user, track, country;
   std::int64_t ms_played = 0;
   MR_FIELDS(Play, user, track, country, ms_played)
 };
@@ -32,21 +29,20 @@ bool MorePlayed(const TrackCount& a, const TrackCount& b) {
   return a.n != b.n ? a.n > b.n : a.track < b.track;
 }
 
-using CountryTrack = std::tuple<std::string_view, std::string_view>;
-using TrackUserCountry = std::tuple<std::string_view, std::string_view, std::string_view>;
-using Best = KeepTop<std::string_view, TrackCount, &MorePlayed>;
-using Ranked = RankTop<std::string_view, TrackCount, &MorePlayed>;
+using CountryTrack = std::tuple<Name, Name>;
+using TrackUserCountry = std::tuple<Name, Name, Name>;
+using Best = KeepTop<Name, TrackCount, &MorePlayed>;
+using Ranked = RankTop<Name, TrackCount, &MorePlayed>;
 
-/// Whether a play counts; one that claims to be the world's is rejected.
-bool Counts(const Play& play, std::int64_t min_ms, Context& context) {
+bool CountsOrIsRejected(const Play& play, std::int64_t min_ms, Context& context) {
   if (play.country == "*") context.Reject("country is '*', which stands for the world");
-  return play.country != "*" && (min_ms == 0 || play.ms_played >= min_ms);
+  return play.country != "*" && play.ms_played >= min_ms;
 }
 
 struct CountryAndWorld {
   std::int64_t min_ms;
   void Map(const Play& play, Emitter<CountryTrack, Unit>& emit, Context& context) {
-    if (!Counts(play, min_ms, context)) return;
+    if (!CountsOrIsRejected(play, min_ms, context)) return;
     emit({play.country, play.track});
     emit({"*", play.track});
   }
@@ -55,24 +51,22 @@ struct CountryAndWorld {
 struct TrackListener {
   std::int64_t min_ms;
   void Map(const Play& play, Emitter<TrackUserCountry, Unit>& emit, Context& context) {
-    if (Counts(play, min_ms, context)) emit({play.track, play.user, play.country});
+    if (CountsOrIsRejected(play, min_ms, context)) emit({play.track, play.user, play.country});
   }
 };
 
 struct CountListeners {
-  void Reduce(const std::string_view& track, Values<KeyValue<TrackUserCountry, Unit>>& listeners,
+  void Reduce(const Name& track, Values<KeyValue<TrackUserCountry, Unit>>& listeners,
               Emitter<CountryTrack, std::int64_t>& emit) {
     std::map<std::string, std::int64_t, std::less<>> countries;
     std::int64_t world = 0;
     std::string last_user, last_country;
     for (const auto& [key, unit] : listeners) {
       const auto& [also_track, user, country] = key;
-      const bool is_new_user = world == 0 || user != last_user;
-      if (!is_new_user && country == last_country) continue;
-      if (is_new_user) ++world;
+      if (world > 0 && user == last_user && country == last_country) continue;
+      if (world == 0 || user != last_user) ++world;
       last_user = user;
-      last_country = country;
-      ++countries[last_country];
+      ++countries[last_country = country];
     }
     emit({"*", track}, world);
     for (const auto& [country, n] : countries) emit({country, track}, n);
@@ -80,31 +74,25 @@ struct CountListeners {
 };
 
 struct ByCountry {
-  void Map(const KeyValue<CountryTrack, std::int64_t>& count,
-           Emitter<std::string_view, TrackCount>& emit) {
-    const auto& [country, track] = count.key;
-    emit(country, {std::string(track), count.value});
+  void Map(const KeyValue<CountryTrack, std::int64_t>& count, Emitter<Name, TrackCount>& emit) {
+    emit(std::get<0>(count.key), {std::string(std::get<1>(count.key)), count.value});
   }
 };
 
 void TopList(Job& job) {
   const auto k = job.Param<std::size_t>("k", 100, "tracks per country; 0: all");
-  const auto min_ms =
-      job.Param<std::int64_t>("min_ms", 30000, "shorter plays don't count; 0: all do");
-  const bool by_plays =
-      job.Choice("by", "plays", {"plays", "listeners"}, "what n counts") == "plays";
+  const auto min_ms = job.Param<std::int64_t>("min_ms", 30000, "the shortest play that counts");
+  const auto by = job.Choice("by", "plays", {"plays", "listeners"}, "what n counts");
   std::set<std::string> unused;
   if (min_ms == 0) unused.insert("ms_played");
-  if (by_plays) unused.insert("user");
+  if (by == "plays") unused.insert("user");
   auto plays = job.Read<Play>("plays", kPlays, unused);
-  auto counts = by_plays ? plays.Map<CountryAndWorld>(min_ms).Reduce<Count>()
-                         : plays.Map<TrackListener>(min_ms)
-                               .Combine<Distinct>()
-                               .GroupBy<1>()
-                               .Reduce<CountListeners>();
+  auto counts = by == "plays" ? plays.Map<CountryAndWorld>(min_ms).Reduce<Count>()
+                              : plays.Map<TrackListener>(min_ms)
+                                    .Combine<Distinct>()
+                                    .GroupBy<1>()
+                                    .Reduce<CountListeners>();
   counts.Map<ByCountry>().Combine<Best>(k).Reduce<Ranked>(k).Write<Tsv>("toplist");
 }
-
 MR_JOB(toplist, TopList, "the most played tracks of each country and of the world")
-
 }  // namespace
