@@ -54,8 +54,8 @@ int VerifyCommand(const Arguments& arguments) {
   if (!report->problems.empty()) return kExitBadData;
   if (is_quiet) return kExitOk;
   return FinishStdout(WriteStdout("verified " + Printable(output) + ": " +
-                                  FormatCount(report->files_checked) + " files and " +
-                                  FormatCount(report->inputs_checked) + " input files, " +
+                                  FormatCount(report->files_checked) + " of its files and " +
+                                  FormatCount(report->inputs_checked) + " of its inputs, " +
                                   FormatBytes(report->bytes_checked) + "\n"));
 }
 

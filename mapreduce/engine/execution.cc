@@ -26,6 +26,8 @@ constexpr std::uint64_t kCursorBytes = std::uint64_t{96} << 10;
 // Each run file of the last merge is an open file; the usual limit is 1,024 of them.
 constexpr std::size_t kFanInMin = 8;
 constexpr std::size_t kFanInMax = 500;
+// One of so many bytes of the budget is for rows that wait for the tasks before them.
+constexpr std::uint64_t kWaitingShare = 16;
 // A range smaller than this is not worth a task.
 constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
 constexpr std::size_t kRangesPerSlot = 8;
@@ -83,7 +85,9 @@ Execution::Execution(FileSystem& files, const JobGraph& graph,
       graph_(graph),
       inputs_(inputs),
       options_(options),
-      budget_(options.memory_bytes, options.parallel * LeasesPerSlot(graph)),
+      budget_(options.memory_bytes - options.memory_bytes / kWaitingShare,
+              options.parallel * LeasesPerSlot(graph)),
+      waiting_budget_(options.memory_bytes / kWaitingShare, 1),
       block_bytes_(std::clamp(options.memory_bytes / 1024, kBlockBytesMin, kBlockBytesMax)),
       rejects_(files, options.scratch_directory, options.max_rejects),
       output_files_(graph.outputs.size()) {
@@ -235,7 +239,7 @@ std::unique_ptr<PartFile> Execution::MakePartFile(const StageWrite& write, std::
                                                   std::size_t first_task, std::size_t task_count) {
   const std::string& extension = graph_.outputs[static_cast<std::size_t>(write.output)].extension;
   return std::make_unique<PartFile>(
-      files_, budget_, options_.output_directory,
+      files_, waiting_budget_, budget_, options_.output_directory,
       OutputDirectory(write.output) + PartName(part, extension, options_.compression),
       options_.compression, first_task, task_count);
 }

@@ -89,6 +89,7 @@ class Execution {
   const std::vector<ExecutionInput>& inputs_;
   const ExecutionOptions options_;
   MemoryBudget budget_;
+  MemoryBudget waiting_budget_;
   std::size_t block_bytes_;
   RejectLog rejects_;
   std::vector<std::unique_ptr<RunStore>> stores_;

@@ -6,10 +6,11 @@
 
 namespace millrace {
 
-PartFile::PartFile(FileSystem& files, MemoryBudget& budget, const std::string& directory,
-                   std::string path, Compression compression, std::size_t first_task,
-                   std::size_t task_count)
+PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
+                   const std::string& directory, std::string path, Compression compression,
+                   std::size_t first_task, std::size_t task_count)
     : files_(files),
+      reserve_(reserve),
       budget_(budget),
       full_path_(JoinPath(directory, path)),
       compression_(compression),
@@ -21,7 +22,9 @@ PartFile::PartFile(FileSystem& files, MemoryBudget& budget, const std::string& d
 
 PartFile::~PartFile() {
   MutexLock lock(mutex_);
-  for (const auto& [task, waiting] : waiting_) budget_.Unretain(waiting.bytes);
+  for (const auto& [task, waiting] : waiting_) {
+    for (const Piece& piece : waiting.pieces) piece.retained_by->Unretain(piece.text.size());
+  }
 }
 
 Status PartFile::Write(std::string_view text, std::uint64_t rows) {
@@ -44,10 +47,10 @@ Status PartFile::WriteWaiting(std::size_t task) {
     waiting_.erase(found);
   }
   Status status;
-  for (std::string& text : waiting.texts) {
-    if (status.ok()) status = Write(text, 0);
-    budget_.Unretain(text.size());
-    text = {};
+  for (Piece& piece : waiting.pieces) {
+    if (status.ok()) status = Write(piece.text, 0);
+    piece.retained_by->Unretain(piece.text.size());
+    std::string().swap(piece.text);  // Gives its memory back now.
   }
   record_.records += waiting.rows;
   return status;
@@ -59,9 +62,11 @@ Status PartFile::Append(std::size_t task, std::string_view text, std::uint64_t r
     if (task > failed_task_) return Status::Cancelled("another task failed");
     if (task != current_) {
       Waiting& waiting = waiting_[task];
-      if (budget_.TryRetain(text.size())) {
-        waiting.bytes += text.size();
-        waiting.texts.emplace_back(text);
+      MemoryBudget* const retained_by = reserve_.TryRetain(text.size())  ? &reserve_
+                                        : budget_.TryRetain(text.size()) ? &budget_
+                                                                         : nullptr;
+      if (retained_by != nullptr) {
+        waiting.pieces.push_back({std::string(text), retained_by});
         waiting.rows += rows;
         return Status::Ok();
       }

@@ -3,9 +3,9 @@
 #define MAPREDUCE_ENGINE_PART_FILE_H_
 
 // One file of an output, written by several tasks at once, in their order. The first unfinished
-// task writes to the file, those behind it into memory while the budget has room, then they wait.
-// What a finished task has left there counts as well: one slow task must not make the others fill
-// the memory. Tasks start in order, so the first unfinished one is always running: no deadlock.
+// task writes to the file, those behind it into memory while there is room, then they wait. What a
+// finished task has left there counts as well: one slow task must not make the others fill the
+// memory. Tasks start in order, so the first unfinished one is always running: no deadlock.
 
 #include <cstdint>
 #include <map>
@@ -26,9 +26,12 @@ namespace millrace {
 class PartFile {
  public:
   /// Tasks first_task … first_task + task_count - 1 write it. The file is created by the first
-  /// that needs it. `budget`: retains what waits for its turn; outlives the file.
-  PartFile(FileSystem& files, MemoryBudget& budget, const std::string& directory, std::string path,
-           Compression compression, std::size_t first_task, std::size_t task_count);
+  /// that needs it. What waits for its turn is retained by `reserve`, which nothing else uses, so
+  /// that tasks need not wait for each other where the budget is full; beyond it by `budget`. Both
+  /// outlive the file.
+  PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
+           const std::string& directory, std::string path, Compression compression,
+           std::size_t first_task, std::size_t task_count);
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
   ~PartFile();
@@ -48,9 +51,12 @@ class PartFile {
   std::size_t end_task() const { return end_task_; }
 
  private:
+  struct Piece {
+    std::string text;
+    MemoryBudget* retained_by;
+  };
   struct Waiting {
-    std::vector<std::string> texts;  // Not one string: growing it would hold everything twice.
-    std::uint64_t bytes = 0;
+    std::vector<Piece> pieces;  // Not one string: growing it would hold everything twice.
     std::uint64_t rows = 0;
     bool is_finished = false;
   };
@@ -60,6 +66,7 @@ class PartFile {
   Status CloseFile();
 
   FileSystem& files_;
+  MemoryBudget& reserve_;
   MemoryBudget& budget_;
   const std::string full_path_;
   const Compression compression_;

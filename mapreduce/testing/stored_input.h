@@ -15,8 +15,8 @@
 
 namespace millrace {
 
-/// A directory of its own below the system's one for temporary files, removed with all in it at the
-/// end. One thread at a time.
+/// A directory of its own, below $TMPDIR if set, in memory where there is room, or below /tmp. It
+/// is removed with all in it at the end. One thread at a time.
 class TestDirectory {
  public:
   TestDirectory();

@@ -237,7 +237,7 @@ TEST_F(CliRunTest, VerifySeesEveryKindOfChange) {
   ASSERT_EQ(TopList().exit_code, 0);
   const ProcessResult good = Run({"verify", "out"});
   EXPECT_EQ(good.exit_code, 0) << good.err;
-  EXPECT_THAT(good.out, HasSubstr("verified out: 2 files and 1 input file"));
+  EXPECT_THAT(good.out, HasSubstr("verified out: 2 of its files and 1 of its inputs"));
   Process elsewhere(Command({"verify", (root_ / "out").string()}), "/");
   EXPECT_EQ(elsewhere.Wait().exit_code, 0);
 

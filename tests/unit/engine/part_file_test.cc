@@ -22,12 +22,13 @@ constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 class PartFileTest : public ::testing::Test {
  protected:
   std::unique_ptr<PartFile> Make(std::size_t first_task, std::size_t task_count) {
-    return std::make_unique<PartFile>(LocalFileSystem(), budget_, folder_.path(), "part.tsv",
-                                      Compression::kNone, first_task, task_count);
+    return std::make_unique<PartFile>(LocalFileSystem(), reserve_, budget_, folder_.path(),
+                                      "part.tsv", Compression::kNone, first_task, task_count);
   }
   std::string Content() const { return ReadContent(folder_.Path("part.tsv")); }
 
   ExecuteFolder folder_;
+  MemoryBudget reserve_{0, 1};
   MemoryBudget budget_{8 * kMebibyte, 2};  // 6 MiB beyond the guarantees.
 };
 
@@ -80,6 +81,23 @@ TEST_F(PartFileTest, WaitingTextStaysWithinTheBudget) {
   others.join();
   EXPECT_EQ(part->record().bytes, kTasks * text.size());
   EXPECT_EQ(budget_.used(), 0u);
+}
+
+// Where the budget is full, the reserve still lets a task run ahead.
+TEST_F(PartFileTest, TheReserveComesFirst) {
+  MemoryBudget reserve(1000, 1);
+  ASSERT_TRUE(budget_.TryRetain(6 * kMebibyte));
+  PartFile part(LocalFileSystem(), reserve, budget_, folder_.path(), "part.tsv", Compression::kNone,
+                0, 2);
+  EXPECT_TRUE(part.Append(1, std::string(700, 'b'), 1).ok());
+  EXPECT_EQ(reserve.used(), 700u);
+  EXPECT_TRUE(part.Finish(1).ok());
+  EXPECT_TRUE(part.Append(0, "a", 1).ok());
+  EXPECT_TRUE(part.Finish(0).ok());
+  EXPECT_EQ(Content(), "a" + std::string(700, 'b'));
+  EXPECT_EQ(reserve.used(), 0u);
+  EXPECT_EQ(budget_.used(), 6 * kMebibyte);
+  budget_.Unretain(6 * kMebibyte);
 }
 
 TEST_F(PartFileTest, WhoWaitsForATaskThatFailsIsReleased) {

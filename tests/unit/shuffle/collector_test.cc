@@ -145,7 +145,7 @@ class CollectorTest : public ::testing::Test {
 };
 
 TEST_F(CollectorTest, SortedRecordsKeepTheOrderOfTheirEmission) {
-  const std::vector<std::vector<Record>> tasks = RandomTasks(12, 800, 5, /*sums=*/false);
+  const std::vector<std::vector<Record>> tasks = RandomTasks(12, 300, 5, /*sums=*/false);
   std::vector<Record> expected = Flat(tasks);
   std::stable_sort(expected.begin(), expected.end(), RecordKeyLess);
   std::optional<std::vector<std::string>> borders;
@@ -186,7 +186,7 @@ TEST_F(CollectorTest, ACombinerChangesNoSum) {
 TEST_F(CollectorTest, ATableAddsUpWhateverTheBudget) {
   for (const std::size_t key_bytes_max : {3, 20, 40}) {
     const std::vector<std::vector<Record>> tasks =
-        RandomTasks(12, 2000, key_bytes_max, /*sums=*/true);
+        RandomTasks(12, 400, key_bytes_max, /*sums=*/true);
     const auto expected = Sums(Flat(tasks));
     for (Setting setting :
          {Setting{}, Setting{.memory_bytes = 2 * kMebibyte}, Setting{.memory_bytes = 400'000},

@@ -22,12 +22,12 @@ std::size_t UpToP(std::string_view key) {
 class GroupReaderTest : public ::testing::Test {
  protected:
   // The same records in three cursors, merged.
-  std::unique_ptr<Merger> Merged(const std::vector<Record>& sorted, Status last = {}) {
+  std::unique_ptr<Merger> Merged(const std::vector<Record>& sorted) {
     std::vector<std::vector<Record>> pieces(3);
     for (const Record& record : sorted) pieces[random_.Uniform(3)].push_back(record);
     std::vector<std::unique_ptr<RunCursor>> cursors;
     for (auto& piece : pieces) {
-      cursors.push_back(std::make_unique<TestCursor>(std::move(piece), 5, last));
+      cursors.push_back(std::make_unique<TestCursor>(std::move(piece), 5));
     }
     auto merger = std::make_unique<Merger>(std::move(cursors));
     EXPECT_TRUE(merger->Start().ok());
@@ -39,7 +39,11 @@ class GroupReaderTest : public ::testing::Test {
 
 TEST_F(GroupReaderTest, CutsWhereKeysChange) {
   for (const GroupReader::PrefixBytes prefix : {GroupReader::PrefixBytes(nullptr), &UpToP}) {
-    const std::vector<Record> records = NastyRecords(random_, 2000, 20);
+    std::vector<Record> records = NastyRecords(random_, 2000, 20);
+    // No group may be a prefix of another: that is what the encoding of keys sees to.
+    if (prefix != nullptr) {
+      std::erase_if(records, [](const Record& r) { return r.key.find('p') == std::string::npos; });
+    }
     std::map<std::string, std::multiset<std::string>> expected;
     for (const Record& record : records) {
       const std::string group =
@@ -86,8 +90,12 @@ TEST_F(GroupReaderTest, SkipsWhatNobodyAskedFor) {
 }
 
 TEST_F(GroupReaderTest, EndsWithTheStreamsError) {
-  const auto merger = Merged({{"a", "1"}, {"a", "2"}, {"b", "3"}}, Status::Corrupt("damage"));
-  GroupReader groups(*merger);
+  std::vector<std::unique_ptr<RunCursor>> cursors;
+  cursors.push_back(std::make_unique<TestCursor>(
+      std::vector<Record>{{"a", "1"}, {"a", "2"}, {"b", "3"}}, 1, Status::Corrupt("damage")));
+  Merger merger(std::move(cursors));
+  ASSERT_TRUE(merger.Start().ok());
+  GroupReader groups(merger);
   while (groups.NextGroup()) {
     while (groups.NextValue()) {
     }

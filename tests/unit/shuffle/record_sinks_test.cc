@@ -27,14 +27,16 @@ class RecordSinksTest : public ::testing::Test {
     return batch.status();
   }
   RunStore MakeStore(std::uint64_t retained_bytes_max) {
-    return RunStore(
-        LocalFileSystem(), budget_,
-        {.directory = folder_.Path(""), .name = "s", .retained_bytes_max = retained_bytes_max});
+    return RunStore(LocalFileSystem(), budget_,
+                    {.directory = folder_.Path(""),
+                     .name = "s" + std::to_string(++stores_),
+                     .retained_bytes_max = retained_bytes_max});
   }
 
   TestFolder folder_;
   Random random_{TestSeed()};
   MemoryBudget budget_{64 * kMebibyte, 1};
+  int stores_ = 0;
 };
 
 TEST_F(RecordSinksTest, ARunFileHoldsWhatWasEmitted) {

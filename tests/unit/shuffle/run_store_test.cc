@@ -23,7 +23,7 @@ class RunStoreTest : public ::testing::Test {
   std::unique_ptr<RunStore> MakeStore(std::uint64_t retained_bytes_max) {
     return std::make_unique<RunStore>(LocalFileSystem(), budget_,
                                       RunStoreOptions{.directory = folder_.Path(""),
-                                                      .name = "stage-1",
+                                                      .name = "stage-" + std::to_string(++stores_),
                                                       .block_bytes = 500,
                                                       .retained_bytes_max = retained_bytes_max,
                                                       .sample_capacity = 64});
@@ -67,6 +67,7 @@ class RunStoreTest : public ::testing::Test {
   Random random_{TestSeed()};
   MemoryBudget budget_{64 * kMebibyte, 2};
   std::vector<std::pair<RunOrder, std::vector<Record>>> added_;
+  int stores_ = 0;
 };
 
 TEST_F(RunStoreTest, ReadsRunsInTheirOrderWhoeverCameFirst) {

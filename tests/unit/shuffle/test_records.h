@@ -5,6 +5,7 @@
 // Records that own their bytes, random keys of the nasty kinds, and files in a folder of their own.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -71,11 +72,13 @@ inline std::vector<Record> NastyRecords(Random& random, std::size_t count,
   return records;
 }
 
-/// A folder that is removed with its files.
+/// A folder that is removed with its files; in memory where that can be: some tests make thousands.
 class TestFolder {
  public:
   TestFolder() {
-    std::string pattern = ::testing::TempDir() + "/millrace_shuffle_XXXXXX";
+    const bool has_memory = access("/dev/shm", W_OK) == 0 && std::getenv("TEST_TMPDIR") == nullptr;
+    std::string pattern =
+        (has_memory ? "/dev/shm" : ::testing::TempDir()) + "/millrace_shuffle_XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) std::abort();
     path_ = pattern;
   }
