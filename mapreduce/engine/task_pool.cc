@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mapreduce/base/mutex.h"
+#include "mapreduce/engine/signal_stack.h"
 #include "mapreduce/engine/without_exceptions.h"
 
 namespace millrace {
@@ -82,7 +83,10 @@ Status RunTasks(std::size_t count, int slots, const CancelToken* cancel,
                 const std::function<void(std::size_t task)>& on_failure) {
   TaskQueue queue(count);
   const std::size_t threads = std::min(count, static_cast<std::size_t>(std::max(1, slots)));
-  const auto work = [&] { WorkThrough(queue, count, cancel, make_slot, on_failure); };
+  const auto work = [&] {
+    const SignalStack stack;  // So that a job's stack overflow can still be reported.
+    WorkThrough(queue, count, cancel, make_slot, on_failure);
+  };
   {
     std::vector<std::jthread> others;
     others.reserve(threads);

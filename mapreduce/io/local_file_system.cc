@@ -33,6 +33,7 @@ FileInfo ToFileInfo(std::string path, const struct stat& stat) {
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.Take()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
@@ -56,7 +57,7 @@ int OpenRetrying(int directory_fd, const char* path, int flags, mode_t mode = 0)
 
 class LocalReadFile : public RandomAccessFile {
  public:
-  LocalReadFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  LocalReadFile(std::string path, Descriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {}
 
   Result<std::size_t> ReadAt(std::uint64_t offset, char* into, std::size_t n) override {
     std::size_t done = 0;
@@ -88,8 +89,8 @@ class LocalReadFile : public RandomAccessFile {
 
 class LocalWriteFile : public WritableFile {
  public:
-  LocalWriteFile(std::string path, int fd, FileUse use)
-      : path_(std::move(path)), fd_(fd), use_(use) {}
+  LocalWriteFile(std::string path, Descriptor fd, FileUse use)
+      : path_(std::move(path)), fd_(std::move(fd)), use_(use) {}
 
   Status Append(std::string_view bytes) override {
     while (!bytes.empty()) {
@@ -230,13 +231,13 @@ class Local : public FileSystem {
                              S_ISDIR(stat.st_mode) ? "directory" : "pipe, socket or device",
                              "; an input must be a regular file");
     }
-    return std::unique_ptr<RandomAccessFile>(new LocalReadFile(path, fd.Take()));
+    return std::unique_ptr<RandomAccessFile>(new LocalReadFile(path, std::move(fd)));
   }
 
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path, FileUse use) override {
-    const int fd = OpenRetrying(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0) return NameErrno("create", path, errno);
-    return std::unique_ptr<WritableFile>(new LocalWriteFile(path, fd, use));
+    Descriptor fd(OpenRetrying(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666));
+    if (fd.get() < 0) return NameErrno("create", path, errno);
+    return std::unique_ptr<WritableFile>(new LocalWriteFile(path, std::move(fd), use));
   }
 
   Result<FileInfo> Stat(const std::string& path) override {

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "mapreduce/api/registry.h"
-#include "mapreduce/formats/tsv.h"
 
 namespace {
 
@@ -18,8 +17,7 @@ struct Play {
   MR_FIELDS(Play, user, track, seconds)
 };
 
-// The same name as a class of a job that ships: a module's own classes come first.
-struct CountPlays {
+struct SecondsOfTrack {
   void Map(const Play& play, Emitter<std::string_view, std::int64_t>& emit, Context& context) {
     context.Count("plays");
     emit(play.track, play.seconds);
@@ -29,6 +27,7 @@ struct CountPlays {
 }  // namespace
 
 void LongestPlays(millrace::Job& job) {
-  job.Read<Play>("plays").Map<CountPlays>().Reduce<millrace::Max>().Write<millrace::Tsv>("longest");
+  job.Read<Play>("plays").Map<SecondsOfTrack>().Reduce<millrace::Max>().Write<millrace::Tsv>(
+      "longest");
 }
 MR_JOB(longest_plays, LongestPlays, "the longest play of each track")

@@ -69,7 +69,9 @@ TEST(SortTest, EqualsASlowOracle) {
     ASSERT_TRUE(result.ok()) << result.status.message();
     ASSERT_EQ(result.Rows(), lines);
     ASSERT_EQ(result.records_out, lines.size());
-    if (i % 10 == 0) EXPECT_DETERMINISTIC("sort", {{"lines", shards}});
+    if (i % 10 == 0) {
+      EXPECT_DETERMINISTIC("sort", {{"lines", shards}});
+    }
   }
 }
 

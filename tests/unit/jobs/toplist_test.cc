@@ -13,7 +13,6 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mapreduce/base/random.h"
 #include "mapreduce/formats/row_buffer.h"
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/testing/determinism.h"
@@ -342,7 +341,9 @@ TEST(TopListTest, EqualsASlowOracle) {
     ASSERT_EQ(result.Text(), wanted);
     ASSERT_EQ(result.rejects.size(), rejects);
     ASSERT_EQ(result.records_in, plays.size());
-    if (i % 6 == 0) EXPECT_DETERMINISTIC(run);
+    if (i % 6 == 0) {
+      EXPECT_DETERMINISTIC(run);
+    }
   }
 }
 

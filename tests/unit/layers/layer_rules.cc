@@ -45,7 +45,8 @@ std::optional<std::set<std::string>> VisibleTo(std::string_view path) {
   const auto allowed = AllowedLayers().find(layer);
   if (allowed == AllowedLayers().end()) return std::nullopt;
   std::set<std::string> visible = allowed->second;
-  if (parts[0] == "tests" && layer == "api") visible.insert("testing");  // Jobs, as users test them.
+  if (parts[0] == "tests" && layer == "api")
+    visible.insert("testing");  // Jobs, as users test them.
   return visible;
 }
 
