@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/shuffle/sort_buffer.h"
-#include "mapreduce/base/bytes.h"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "mapreduce/base/bytes.h"
 #include "tests/unit/shuffle/shuffle_tools.h"
 
 namespace millrace {
