@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs that misbehave, as a module: each line of the input says what the map does with it.
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
