@@ -46,16 +46,24 @@ std::string PartName(std::size_t part, const std::string& extension, Compression
                                               : "");
 }
 
+/// How many sources of later stages read this one's output.
+int FollowerCount(const JobGraph& graph, std::size_t stage) {
+  int count = 0;
+  for (const StageSpec& later : graph.stages) {
+    for (const StageSource& source : later.sources)
+      count += source.stage == static_cast<int>(stage);
+  }
+  return count;
+}
+
 /// A map slot fills one collector. A reduce slot may fill one for each stage that follows, beside
 /// its cursors: if they shared a lease, the first would take all and leave the others nothing.
 int LeasesPerSlot(const JobGraph& graph) {
-  std::vector<int> followers(graph.stages.size(), 0);
-  for (const StageSpec& stage : graph.stages) {
-    for (const StageSource& source : stage.sources) {
-      if (source.stage >= 0) ++followers[static_cast<std::size_t>(source.stage)];
-    }
+  int followers_max = 0;
+  for (std::size_t stage = 0; stage < graph.stages.size(); ++stage) {
+    followers_max = std::max(followers_max, FollowerCount(graph, stage));
   }
-  return 1 + (followers.empty() ? 0 : *std::max_element(followers.begin(), followers.end()));
+  return 1 + followers_max;
 }
 
 /// A pack may hold shards of several parts; where splits fall must not be seen in the parts.
@@ -358,10 +366,13 @@ Status Execution::RunReduce(std::size_t stage) {
   phase.reject_order = reject_order_;
   reject_order_ += phase.ranges.size() * static_cast<std::size_t>(LeasesPerSlot(graph_));
   BeginPhase(spec.name + " reduce", 0, phase.ranges.size());
+  // Only files may be written in any order: the collector of a stage that follows goes by tasks.
+  const bool is_last = FollowerCount(graph_, stage) == 0;
   const Status status = RunTasks(
       phase.ranges.size(), options_.parallel, options_.cancel,
       [&] { return MakeReduceSlot(*this, phase); },
-      [&](std::size_t task) { AbandonBehind(files, task); });
+      [&](std::size_t task) { AbandonBehind(files, task); },
+      is_last ? StartOrder(phase.ranges, options_.parallel) : std::vector<std::size_t>());
   MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
   MR_RETURN_IF_ERROR(status);
   for (std::size_t w = 0; w < spec.writes.size(); ++w)

@@ -2,9 +2,15 @@
 #include "mapreduce/engine/part_file.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace millrace {
+namespace {
+
+constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+
+}  // namespace
 
 PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
                    const std::string& directory, std::string path, Compression compression,
@@ -22,8 +28,8 @@ PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budge
 
 PartFile::~PartFile() {
   MutexLock lock(mutex_);
-  for (const auto& [task, waiting] : waiting_) {
-    for (const Piece& piece : waiting.pieces) piece.retained_by->Unretain(piece.text.size());
+  for (auto& [task, waiting] : waiting_) {
+    Unretain(waiting.reserve_bytes + waiting.budget_bytes, waiting);
   }
 }
 
@@ -47,13 +53,47 @@ Status PartFile::WriteWaiting(std::size_t task) {
     waiting_.erase(found);
   }
   Status status;
-  for (Piece& piece : waiting.pieces) {
-    if (status.ok()) status = Write(piece.text, 0);
-    piece.retained_by->Unretain(piece.text.size());
-    std::string().swap(piece.text);  // Gives its memory back now.
+  for (Chunk& chunk : waiting.chunks) {
+    if (status.ok()) status = Write({chunk.memory.data(), chunk.used}, 0);
+    chunk.memory = VirtualBuffer();
+    Unretain(chunk.used, waiting);
   }
   record_.records += waiting.rows;
   return status;
+}
+
+bool PartFile::TryRetain(std::uint64_t bytes, Waiting& waiting) {
+  if (reserve_.TryRetain(bytes)) {
+    waiting.reserve_bytes += bytes;
+    return true;
+  }
+  if (!budget_.TryRetain(bytes)) return false;
+  waiting.budget_bytes += bytes;
+  return true;
+}
+
+void PartFile::Unretain(std::uint64_t bytes, Waiting& waiting) {
+  const std::uint64_t from_budget = std::min(bytes, waiting.budget_bytes);
+  budget_.Unretain(from_budget);
+  waiting.budget_bytes -= from_budget;
+  reserve_.Unretain(bytes - from_budget);
+  waiting.reserve_bytes -= bytes - from_budget;
+}
+
+Status PartFile::Keep(std::string_view text, Waiting& waiting) {
+  while (!text.empty()) {
+    if (waiting.chunks.empty() || waiting.chunks.back().used == kChunkBytes) {
+      MR_ASSIGN_OR_RETURN(VirtualBuffer memory,
+                          VirtualBuffer::Reserve(kChunkBytes, /*huge_pages=*/false));
+      waiting.chunks.push_back({std::move(memory), 0});
+    }
+    Chunk& chunk = waiting.chunks.back();
+    const std::size_t bytes = std::min(text.size(), kChunkBytes - chunk.used);
+    std::memcpy(chunk.memory.data() + chunk.used, text.data(), bytes);
+    chunk.used += bytes;
+    text.remove_prefix(bytes);
+  }
+  return Status::Ok();
 }
 
 Status PartFile::Append(std::size_t task, std::string_view text, std::uint64_t rows) {
@@ -62,13 +102,9 @@ Status PartFile::Append(std::size_t task, std::string_view text, std::uint64_t r
     if (task > failed_task_) return Status::Cancelled("another task failed");
     if (task != current_) {
       Waiting& waiting = waiting_[task];
-      MemoryBudget* const retained_by = reserve_.TryRetain(text.size())  ? &reserve_
-                                        : budget_.TryRetain(text.size()) ? &budget_
-                                                                         : nullptr;
-      if (retained_by != nullptr) {
-        waiting.pieces.push_back({std::string(text), retained_by});
+      if (TryRetain(text.size(), waiting)) {
         waiting.rows += rows;
-        return Status::Ok();
+        return Keep(text, waiting);
       }
       while (task != current_ && task <= failed_task_) changed_.Wait(mutex_);
       if (task > failed_task_) return Status::Cancelled("another task failed");

@@ -5,7 +5,8 @@
 // One file of an output, written by several tasks at once, in their order. The first unfinished
 // task writes to the file, those behind it into memory while there is room, then they wait. What a
 // finished task has left there counts as well: one slow task must not make the others fill the
-// memory. Tasks start in order, so the first unfinished one is always running: no deadlock.
+// memory. A file's tasks start in order, so the first unfinished one is always running: no
+// deadlock.
 
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 #include "mapreduce/api/operators.h"
 #include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/mutex.h"
+#include "mapreduce/base/virtual_buffer.h"
 #include "mapreduce/engine/execute.h"
 #include "mapreduce/io/output_file.h"
 
@@ -51,15 +53,22 @@ class PartFile {
   std::size_t end_task() const { return end_task_; }
 
  private:
-  struct Piece {
-    std::string text;
-    MemoryBudget* retained_by;
+  /// Memory of its own, page by page, which goes back to the system when it was written: pieces on
+  /// the heap, made by one thread and freed by another, stay there and cost the budget twice.
+  struct Chunk {
+    VirtualBuffer memory;
+    std::size_t used = 0;
   };
   struct Waiting {
-    std::vector<Piece> pieces;  // Not one string: growing it would hold everything twice.
+    std::vector<Chunk> chunks;
+    std::uint64_t reserve_bytes = 0;  // Retained by reserve_,
+    std::uint64_t budget_bytes = 0;   // and by budget_.
     std::uint64_t rows = 0;
     bool is_finished = false;
   };
+  bool TryRetain(std::uint64_t bytes, Waiting& waiting);
+  void Unretain(std::uint64_t bytes, Waiting& waiting);
+  static Status Keep(std::string_view text, Waiting& waiting);
   Status Write(std::string_view text, std::uint64_t rows);
   Status WriteWaiting(std::size_t task);
   Status Advance();

@@ -193,6 +193,25 @@ std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t
   return ranges;
 }
 
+std::vector<std::size_t> StartOrder(const std::vector<ReduceRange>& ranges, int slots) {
+  struct Place {
+    std::size_t team, range_of_part, index;
+    auto operator<=>(const Place&) const = default;
+  };
+  std::vector<Place> places;
+  places.reserve(ranges.size());
+  std::size_t first = 0;  // Of the range's part.
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    if (ranges[i].part != ranges[first].part) first = i;
+    places.push_back({ranges[i].part / static_cast<std::size_t>(slots), i - first, i});
+  }
+  std::sort(places.begin(), places.end());
+  std::vector<std::size_t> order;
+  order.reserve(places.size());
+  for (const Place& place : places) order.push_back(place.index);
+  return order;
+}
+
 Result<std::unique_ptr<Slot>> MakeReduceSlot(Execution& execution, const ReducePhase& phase) {
   return std::unique_ptr<Slot>(std::make_unique<ReduceSlot>(execution, phase));
 }

@@ -29,6 +29,10 @@ struct ReducePhase {
 /// than `ranges_wanted`.
 std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t ranges_wanted);
 
+/// The order in which ranges start: as many parts side by side as there are slots, so that a slot
+/// seldom writes behind another one's back; the ranges of a part in theirs.
+std::vector<std::size_t> StartOrder(const std::vector<ReduceRange>& ranges, int slots);
+
 /// Merges a range of all runs, reduces its groups, and hands on what they emit.
 Result<std::unique_ptr<Slot>> MakeReduceSlot(Execution& execution, const ReducePhase& phase);
 

@@ -17,13 +17,17 @@ namespace {
 /// Hands out task numbers and keeps the error that counts.
 class TaskQueue {
  public:
-  explicit TaskQueue(std::size_t count) : count_(count) {}
+  TaskQueue(std::size_t count, const std::vector<std::size_t>& starts)
+      : count_(count), starts_(starts) {}
 
   bool Take(std::size_t* task) {
     MutexLock lock(mutex_);
-    if (next_ >= count_ || !status_.ok()) return false;
-    *task = next_++;
-    return true;
+    while (next_ < count_) {
+      *task = starts_.empty() ? next_ : starts_[next_];
+      ++next_;
+      if (status_.ok() || *task < failed_task_) return true;
+    }
+    return false;
   }
   void Fail(std::size_t task, const Status& status) {
     MutexLock lock(mutex_);
@@ -42,6 +46,7 @@ class TaskQueue {
 
  private:
   const std::size_t count_;
+  const std::vector<std::size_t>& starts_;
   Mutex mutex_;
   std::size_t next_ MR_GUARDED_BY(mutex_) = 0;
   Status status_ MR_GUARDED_BY(mutex_);
@@ -80,8 +85,9 @@ void WorkThrough(TaskQueue& queue, std::size_t count, const CancelToken* cancel,
 
 Status RunTasks(std::size_t count, int slots, const CancelToken* cancel,
                 const std::function<Result<std::unique_ptr<Slot>>()>& make_slot,
-                const std::function<void(std::size_t task)>& on_failure) {
-  TaskQueue queue(count);
+                const std::function<void(std::size_t task)>& on_failure,
+                const std::vector<std::size_t>& starts) {
+  TaskQueue queue(count, starts);
   const std::size_t threads = std::min(count, static_cast<std::size_t>(std::max(1, slots)));
   const auto work = [&] {
     const SignalStack stack;  // So that a job's stack overflow can still be reported.

@@ -77,6 +77,34 @@ TEST(TaskPoolTest, TheErrorOfTheSmallestTaskCounts) {
   }
 }
 
+TEST(TaskPoolTest, TheErrorOfTheSmallestTaskCountsWhateverStartsFirst) {
+  std::vector<std::size_t> starts;
+  for (std::size_t task = 30; task-- > 0;) starts.push_back(task);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    std::atomic<int> runs{0};
+    const Status status =
+        RunTasks(30, 4, nullptr, Slots([&](std::size_t task) {
+                   ++runs;
+                   return task % 10 == 7 ? Status::BadData("task ", task) : Status::Ok();
+                 }),
+                 nullptr, starts);
+    EXPECT_EQ(status.message(), "task 7");
+    EXPECT_EQ(runs, 30);  // All others are smaller than 27, or were started before it.
+  }
+}
+
+TEST(TaskPoolTest, TasksStartInTheOrderGiven) {
+  const std::vector<std::size_t> starts = {2, 0, 3, 1};
+  std::vector<std::size_t> ran;
+  EXPECT_TRUE(RunTasks(4, 1, nullptr, Slots([&](std::size_t task) {
+                         ran.push_back(task);
+                         return Status::Ok();
+                       }),
+                       nullptr, starts)
+                  .ok());
+  EXPECT_EQ(ran, starts);
+}
+
 TEST(TaskPoolTest, EveryTaskThatWillNotFinishIsToldOf) {
   const auto failures = [](int slots, const CancelToken* cancel,
                            const std::function<Result<std::unique_ptr<Slot>>()>& make) {
