@@ -157,10 +157,6 @@ class JobRun {
     MR_RETURN_IF_ERROR(files_.MakeDirectory(execution.scratch_directory));
     MR_ASSIGN_OR_RETURN(const StagedRun staged, StageRun(files_, planned_, execution));
 
-    active.BeginPublish();
-    MR_RETURN_IF_ERROR(PublishDirectory(files_, execution.output_directory, place_.output,
-                                        request_.force, place_.retired));
-    parents.Keep();
     RunSummary summary = PlanSummary();
     summary.state = RunState::kDone;
     FillFrom(staged.manifest, summary);
@@ -168,6 +164,12 @@ class JobRun {
     summary.tasks_run = staged.execution.tasks_run;
     summary.phases = staged.execution.phases;
     summary.spilled_bytes = staged.execution.spilled_bytes;
+
+    // The last step that can fail: behind it there is an output.
+    active.BeginPublish();
+    MR_RETURN_IF_ERROR(PublishDirectory(files_, execution.output_directory, place_.output,
+                                        request_.force, place_.retired));
+    parents.Keep();
     return summary;
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/io/publish.h"
 
+#include <new>
+
 #include "mapreduce/base/failpoint.h"
 
 namespace millrace {
@@ -24,10 +26,10 @@ Status ReplaceByTwoRenames(FileSystem& files, const std::string& staged, const s
   return status;
 }
 
-// Puts `staged` under its name. `old`: where the tree that it replaced is now, or empty.
+// Puts `staged` under its name. `old`: where the tree that it replaced is now, or null.
 Status PutInPlace(FileSystem& files, const std::string& staged, const std::string& target,
-                  bool replace, const std::string& retired, std::string* old) {
-  old->clear();
+                  bool replace, const std::string& retired, const std::string** old) {
+  *old = nullptr;
   bool exists = false;
   if (replace) {
     MR_ASSIGN_OR_RETURN(exists, Exists(files, target));
@@ -38,11 +40,26 @@ Status PutInPlace(FileSystem& files, const std::string& staged, const std::strin
   }
   MR_RETURN_IF_ERROR(CheckFailpoint("publish.exchange"));
   const Status exchanged = files.Exchange(staged, target);
-  if (exchanged.ok()) *old = staged;
+  if (exchanged.ok()) *old = &staged;
   if (exchanged.code() != StatusCode::kUnavailable) return exchanged;
   MR_RETURN_IF_ERROR(ReplaceByTwoRenames(files, staged, target, retired));
-  *old = retired;
+  *old = &retired;
   return Status::Ok();
+}
+
+// What comes after the directory has its name. `old`: as PutInPlace left it.
+Status FinishPublish(FileSystem& files, const std::string& target, const std::string* old) {
+  Status status = CheckFailpoint("publish.sync_parent");
+  if (status.ok()) status = files.SyncDirectory(ParentPath(target));
+  if (!status.ok()) {
+    return status.Annotate("published ", target,
+                           ", but what follows failed (a power cut may undo it)");
+  }
+  if (old == nullptr) return Status::Ok();
+  status = CheckFailpoint("publish.remove_old");
+  if (status.ok()) status = files.RemoveTree(*old);
+  if (status.ok()) return status;
+  return status.Annotate("published ", target, ", but what it replaced is left in ", *old);
 }
 
 }  // namespace
@@ -51,21 +68,13 @@ Status PublishDirectory(FileSystem& files, const std::string& staged, const std:
                         bool replace, const std::string& retired) {
   MR_RETURN_IF_ERROR(CheckFailpoint("publish.sync"));
   MR_RETURN_IF_ERROR(files.SyncTree(staged));
-  std::string old;
+  const std::string* old;
   MR_RETURN_IF_ERROR(PutInPlace(files, staged, target, replace, retired, &old));
-
-  const auto published = [&] {
-    return "published " + target + ", but what follows failed (a power cut may undo it)";
-  };
-  MR_RETURN_IF_ERROR(CheckFailpoint("publish.sync_parent").Annotate(published()));
-  MR_RETURN_IF_ERROR(files.SyncDirectory(ParentPath(target)).Annotate(published()));
-  if (old.empty()) return Status::Ok();
-
-  const auto kept = [&] {
-    return "published " + target + ", but what it replaced is left in " + old;
-  };
-  MR_RETURN_IF_ERROR(CheckFailpoint("publish.remove_old").Annotate(kept()));
-  return files.RemoveTree(old).Annotate(kept());
+  try {
+    return FinishPublish(files, target, old);
+  } catch (const std::bad_alloc&) {  // Whoever hears of it must know that there is an output.
+    return Status::ResourceLimit("published ", target, ", but what follows ran out of memory");
+  }
 }
 
 Status RecoverPublish(FileSystem& files, const std::string& target, const std::string& retired) {

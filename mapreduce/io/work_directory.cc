@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mapreduce/io/errno_status.h"
@@ -38,13 +40,40 @@ bool HoldsNothingButLock(const std::vector<FileInfo>& entries, const std::string
   return entries.empty() || (entries.size() == 1 && entries[0].path == lock_path);
 }
 
+// The lock file, open. Closed on every way out, so that no lock stays behind.
+struct OpenedLock {
+  OpenedLock() = default;
+  OpenedLock(const OpenedLock&) = delete;
+  OpenedLock& operator=(const OpenedLock&) = delete;
+  ~OpenedLock() {
+    if (fd >= 0) ::close(fd);
+  }
+  int fd = -1;
+  bool made_file = false;
+  bool made_folder = false;
+};
+
+// What a failed attempt has made goes again: the lock file if nobody else has it by now, the folder
+// if nobody else uses it.
+void RemoveWhatWasMade(const OpenedLock& lock, const std::string& path,
+                       const std::string& lock_path) {
+  struct stat opened, named;
+  if (lock.made_file && ::flock(lock.fd, LOCK_EX | LOCK_NB) == 0 &&
+      ::fstat(lock.fd, &opened) == 0 && ::lstat(lock_path.c_str(), &named) == 0 &&
+      opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+    ::unlink(lock_path.c_str());
+  }
+  if (lock.made_folder) ::rmdir(path.c_str());
+}
+
 // Opens the lock file, or makes it in a folder that is new or empty. fd is -1 where somebody else
 // was faster: look again.
-Status OpenLock(FileSystem& files, const std::string& path, const std::string& lock_path, int* fd) {
-  *fd = -1;
+Status OpenLock(FileSystem& files, const std::string& path, const std::string& lock_path,
+                OpenedLock* lock) {
   struct stat stat;
   if (IoFails()) return NameErrno("create the directory", path, errno);
-  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
+  lock->made_folder = ::mkdir(path.c_str(), 0777) == 0;
+  if (!lock->made_folder && errno != EEXIST) {
     return NameErrno("create the directory", path, errno);
   }
   if (IoFails() || ::lstat(path.c_str(), &stat) != 0) {
@@ -54,8 +83,8 @@ Status OpenLock(FileSystem& files, const std::string& path, const std::string& l
 
   constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   if (!IoFails()) {
-    *fd = ::open(lock_path.c_str(), kFlags);
-    if (*fd >= 0) return Status::Ok();
+    lock->fd = ::open(lock_path.c_str(), kFlags);
+    if (lock->fd >= 0) return Status::Ok();
   }
   if (errno != ENOENT) return NameErrno("open", lock_path, errno);
   Result<std::vector<FileInfo>> entries = files.List(path);
@@ -68,8 +97,9 @@ Status OpenLock(FileSystem& files, const std::string& path, const std::string& l
   }
   if (!entries->empty()) return CannotTake(path, "it holds other files");
   if (IoFails()) return NameErrno("create", lock_path, errno);
-  *fd = ::open(lock_path.c_str(), kFlags | O_CREAT | O_EXCL, 0666);
-  if (*fd >= 0 || errno == EEXIST || errno == ENOENT) return Status::Ok();
+  lock->fd = ::open(lock_path.c_str(), kFlags | O_CREAT | O_EXCL, 0666);
+  lock->made_file = lock->fd >= 0;
+  if (lock->made_file || errno == EEXIST || errno == ENOENT) return Status::Ok();
   return NameErrno("create", lock_path, errno);
 }
 
@@ -126,27 +156,33 @@ Status WriteMarker(int fd, const std::string& lock_path) {
 Result<WorkDirectory> WorkDirectory::Acquire(FileSystem& files, std::string path) {
   const std::string lock_path = JoinPath(path, "lock");
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    int fd = -1;
-    MR_RETURN_IF_ERROR(OpenLock(files, path, lock_path, &fd));
-    if (fd < 0) continue;
+    OpenedLock lock;
     bool is_ours = false;
-    Status status = TakeLock(fd, path, lock_path, &is_ours);
-    if (status.ok() && is_ours) status = CheckMarker(files, fd, path, lock_path);
-    if (!status.ok() || !is_ours) {
-      ::close(fd);
-      if (!status.ok()) return status;
-      continue;
+    Status status = OpenLock(files, path, lock_path, &lock);
+    if (status.ok() && lock.fd >= 0) status = TakeLock(lock.fd, path, lock_path, &is_ours);
+    if (status.ok() && is_ours) status = CheckMarker(files, lock.fd, path, lock_path);
+    if (!status.ok()) {
+      RemoveWhatWasMade(lock, path, lock_path);
+      return status;
     }
+    if (!is_ours) continue;
     // From here on the folder is ours: should a step fail, the destructor removes it.
-    WorkDirectory directory(files, path, fd);
-    MR_RETURN_IF_ERROR(WriteMarker(fd, lock_path));
+    WorkDirectory directory(files, path, -1);
+    directory.lock_fd_ = std::exchange(lock.fd, -1);
+    MR_RETURN_IF_ERROR(WriteMarker(directory.lock_fd_, lock_path));
     MR_RETURN_IF_ERROR(directory.Empty().Annotate("clearing what an ended run left in ", path));
     return directory;
   }
   return Status::Unavailable("other runs keep making and removing ", path, "; try again later");
 }
 
-WorkDirectory::~WorkDirectory() { static_cast<void>(Remove()); }
+WorkDirectory::~WorkDirectory() {
+  try {
+    static_cast<void>(Remove());
+  } catch (const std::bad_alloc&) {  // What is left carries the marker: the next run clears it.
+    if (lock_fd_ >= 0) ::close(lock_fd_);
+  }
+}
 
 Status WorkDirectory::Empty() {
   const std::string lock_path = JoinPath(path_, "lock");

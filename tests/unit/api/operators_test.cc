@@ -353,6 +353,32 @@ TEST(AggregateTest, SumsDoublesExactly) {
   EXPECT_DETERMINISTIC(run);
 }
 
+TEST(ReduceTest, CarriesRecordsLargerThanABatch) {
+  struct Widen {
+    void Map(const Line& line, Emitter<std::string, std::string>& emit) {
+      emit(std::string(1'200'000, line.text[0]), std::string(1'500'000, line.text[1]));
+      emit("small", std::string(line.text));
+    }
+  };
+  struct Describe {
+    void Reduce(const std::string& key, Values<std::string>& values,
+                Emitter<std::string, std::string>& emit) {
+      std::string text = std::to_string(key.size());
+      for (const std::string& value : values) {
+        text += " " + std::to_string(value.size()) + value.back();
+      }
+      emit(key.substr(0, 5), text);
+    }
+  };
+  const auto define = [](Job& job) {
+    job.ReadLines("lines").Map<Widen>().Reduce<Describe>().Write<Tsv>("sizes");
+  };
+  const TestRun run = TestRun(define).Shards("lines", {"ax\nby\n", "az\n"});
+  EXPECT_THAT(run.Run().Rows(), ElementsAre("aaaaa\t1200000 1500000x 1500000z",
+                                            "bbbbb\t1200000 1500000y", "small\t5 2x 2y 2z"));
+  EXPECT_DETERMINISTIC(run, {.runs = 6});
+}
+
 TEST(AggregateTest, TakesKeysOfEveryLength) {
   const auto define = [](Job& job) {
     job.ReadLines("lines").Map<KeyOfLine>().Reduce<Sum>().Write<Tsv>("sums");
