@@ -4,6 +4,7 @@
 
 // Output formats, and the operator that turns emitted records into rows of one.
 
+#include <cstring>
 #include <string_view>
 
 #include "mapreduce/api/columns.h"
@@ -29,8 +30,10 @@ struct Text {
   static constexpr std::string_view kExtension = "tsv";
   template <class V>
   static void AppendRow(RowBuffer& out, std::string_view line, const V&) {
-    out.Append(line);
-    out.Append('\n');
+    char* const to = out.Room(line.size() + 1);  // At once: for a giant line the room is exact.
+    if (!line.empty()) std::memcpy(to, line.data(), line.size());
+    to[line.size()] = '\n';
+    out.Commit(line.size() + 1);
   }
 };
 
@@ -56,11 +59,13 @@ class FormatWriteOperator final : public WriteOperator {
 
  private:
   static constexpr std::size_t kFlushBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kKeptBytesMax = std::size_t{4} << 20;  // Not a giant row's room.
 
   Status Flush() {
     if (row_count_ == 0) return Status::Ok();
     const Status status = sink_.AppendRows(rows_.view(), row_count_);
     rows_.Clear();
+    if (rows_.capacity() > kKeptBytesMax) rows_ = RowBuffer();
     row_count_ = 0;
     return status;
   }

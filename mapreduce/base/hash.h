@@ -23,6 +23,22 @@ inline std::uint64_t Hash64(std::string_view bytes, std::uint64_t seed = 0) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
+/// XXH3-64 of bytes that come in pieces; how they are cut does not matter. One thread at a time.
+class Hasher64 {
+ public:
+  explicit Hasher64(std::uint64_t seed) {
+    XXH3_64bits_reset(&state_);  // The next call looks at what was there.
+    XXH3_64bits_reset_withSeed(&state_, seed);
+  }
+
+  void Update(std::string_view bytes) { XXH3_64bits_update(&state_, bytes.data(), bytes.size()); }
+  /// The hash of all bytes so far; more may follow.
+  std::uint64_t Digest() const { return XXH3_64bits_digest(&state_); }
+
+ private:
+  XXH3_state_t state_;
+};
+
 /// An XXH3-128 value.
 struct Hash128 {
   std::uint64_t high = 0;

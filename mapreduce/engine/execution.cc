@@ -28,6 +28,12 @@ constexpr std::size_t kFanInMin = 8;
 constexpr std::size_t kFanInMax = 500;
 // One of so many bytes of the budget is for rows that wait for the tasks before them.
 constexpr std::uint64_t kWaitingShare = 16;
+// A batch of more than one of so many bytes of the budget is not buffered.
+constexpr std::uint64_t kGiantShare = 16;
+// A reduce holds a giant record as block, key of its group, emission and row; and so much of them
+// all may lie beside the budget.
+constexpr std::uint64_t kRecordCopies = 4;
+constexpr std::uint64_t kBesideBudget = std::uint64_t{32} << 20;
 // A range smaller than this is not worth a task.
 constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
 constexpr std::size_t kRangesPerSlot = 8;
@@ -142,7 +148,7 @@ std::size_t Execution::FanInMax() const {
 }
 
 std::uint64_t Execution::CursorBytes(std::size_t stage) const {
-  return stores_[stage]->file_count() * (block_bytes_ + kCursorBytes);
+  return stores_[stage]->block_bytes() + stores_[stage]->file_count() * kCursorBytes;
 }
 
 Status Execution::CheckGoOn(std::uint64_t order) {
@@ -162,6 +168,7 @@ std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBud
   options.lease = &lease;
   options.timer = &timer;
   options.reserve_bytes = options_.memory_bytes;
+  options.batch_bytes_max = options_.memory_bytes / kGiantShare;
   options.combiner = combiner->get();
   options.group_bytes = spec.group_bytes;
   options.spill_every_batch = options_.spill_everything;
@@ -342,12 +349,16 @@ Status Execution::RunReduce(std::size_t stage) {
   BeginPhase(spec.name + " merge", store.data_bytes(), 0);
   const std::unique_ptr<CombineOperator> combiner =
       spec.make_combiner ? spec.make_combiner() : nullptr;
-  MR_RETURN_IF_ERROR(store.Finish(FanInMax(), combiner.get(), options_.cancel));
+  const std::uint64_t blocks_max = std::max(budget_.guarantee(), kFanInMin * block_bytes_);
+  MR_RETURN_IF_ERROR(store.Finish({FanInMax(), blocks_max}, combiner.get(), options_.cancel));
+  const auto slots = static_cast<int>(std::clamp<std::uint64_t>(
+      (options_.memory_bytes + kBesideBudget) / (kRecordCopies * (store.block_bytes_max() + 1)), 1,
+      static_cast<std::uint64_t>(options_.parallel)));
 
   ReducePhase phase;
   phase.stage = stage;
   const std::size_t wanted =
-      std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(options_.parallel),
+      std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(slots),
                 static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
   phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options_.parts, wanted);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
@@ -369,10 +380,9 @@ Status Execution::RunReduce(std::size_t stage) {
   // Only files may be written in any order: the collector of a stage that follows goes by tasks.
   const bool is_last = FollowerCount(graph_, stage) == 0;
   const Status status = RunTasks(
-      phase.ranges.size(), options_.parallel, options_.cancel,
-      [&] { return MakeReduceSlot(*this, phase); },
+      phase.ranges.size(), slots, options_.cancel, [&] { return MakeReduceSlot(*this, phase); },
       [&](std::size_t task) { AbandonBehind(files, task); },
-      is_last ? StartOrder(phase.ranges, options_.parallel) : std::vector<std::size_t>());
+      is_last ? StartOrder(phase.ranges, slots) : std::vector<std::size_t>());
   MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
   MR_RETURN_IF_ERROR(status);
   for (std::size_t w = 0; w < spec.writes.size(); ++w)

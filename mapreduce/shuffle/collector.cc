@@ -43,11 +43,13 @@ Status SortCollector::Consume(EmitBatch& batch) {
     sample_.Offer(SampleKey(options_, EmitBatch::Key(record), EmitBatch::KeyBytes(record)));
   }
   Status status;
-  Result<bool> added = buffer_.Add(batch);
+  const bool is_giant = batch.bytes() > options_.batch_bytes_max;
+  Result<bool> added = is_giant ? Result<bool>(false) : buffer_.Add(batch);
   if (added.ok() && !*added && !buffer_.empty()) {
     status = Seal(/*memory_is_short=*/true);
-    if (status.ok()) added = buffer_.Add(batch);
+    if (status.ok() && !is_giant) added = buffer_.Add(batch);
   }
+  if (is_giant) buffer_.Release();  // The record itself lies beside the budget.
   if (status.ok() && !added.ok()) status = added.error();
   if (status.ok() && !*added) status = SpillBatch(batch);
   if (status.ok() && options_.spill_every_batch) status = Seal(/*memory_is_short=*/true);
@@ -126,6 +128,10 @@ Status TableCollector::Consume(EmitBatch& batch) {
   Status status;
   CombiningTable::Chunk chunk;
   std::size_t from = 0;
+  if (batch.bytes() > options_.batch_bytes_max) {  // States know no order: it may go ahead.
+    status = Forward(batch, from);
+    from = batch.count();
+  }
   while (from < batch.count() && combines_ && status.ok()) {
     const std::size_t count = std::min(CombiningTable::kChunkMax, batch.count() - from);
     Result<bool> resolved = table_.Resolve(batch, from, count, &chunk);

@@ -30,8 +30,9 @@ struct CollectorOptions {
   RunStore* store = nullptr;
   MemoryBudget::Lease* lease = nullptr;
   PhaseTimer* timer = nullptr;
-  std::uint64_t reserve_bytes = 0;                 ///< Most that one slot can ever hold.
-  CombineOperator* combiner = nullptr;             ///< May be null.
+  std::uint64_t reserve_bytes = 0;           ///< Most that one slot can ever hold.
+  std::uint64_t batch_bytes_max = SIZE_MAX;  ///< A larger batch (a giant record) is never copied.
+  CombineOperator* combiner = nullptr;       ///< May be null.
   GroupReader::PrefixBytes group_bytes = nullptr;  ///< Null: whole keys make groups.
   bool spill_every_batch = false;  ///< Tests: batches of one record, and nothing stays in memory.
 };

@@ -61,8 +61,14 @@ Result<RunInfo> MergeRuns(FileSystem& files, std::span<const RunInfo> runs,
   return writer.Close();
 }
 
-// Where the `count` neighbours with the fewest bytes begin; the first of several.
-std::size_t SmallestNeighbours(const std::vector<RunInfo>& runs, std::size_t count) {
+/// Runs next to each other.
+struct Neighbours {
+  std::size_t begin = 0;
+  std::size_t count = 0;
+};
+
+// The `count` neighbours with the fewest bytes; the first of several.
+Neighbours SmallestNeighbours(const std::vector<RunInfo>& runs, std::size_t count) {
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += runs[i].file_bytes;
   std::uint64_t bytes_min = bytes;
@@ -75,7 +81,37 @@ std::size_t SmallestNeighbours(const std::vector<RunInfo>& runs, std::size_t cou
       best = begin;
     }
   }
+  return {best, count};
+}
+
+// Some runs have blocks so large that not all can be open at once. The neighbours, within the
+// limits, whose merge costs the fewest bytes for each byte of blocks that it saves.
+Neighbours CheapestNeighbours(const std::vector<RunInfo>& runs, const MergePassOptions& options) {
+  Neighbours best;
+  double cost_min = 0;
+  for (std::size_t begin = 0; begin + 1 < runs.size(); ++begin) {
+    std::uint64_t bytes = 0, blocks = 0, largest = 0;
+    std::size_t count = 0;
+    for (; begin + count < runs.size() && count < options.fan_in_max; ++count) {
+      const RunInfo& run = runs[begin + count];
+      if (count >= 2 && blocks + run.block_bytes_max > options.total_block_bytes_max) break;
+      bytes += run.file_bytes;
+      blocks += run.block_bytes_max;
+      largest = std::max(largest, run.block_bytes_max);
+    }
+    const double cost = static_cast<double>(bytes) / static_cast<double>(blocks - largest + 1);
+    if (best.count == 0 || cost < cost_min) {
+      best = {begin, count};
+      cost_min = cost;
+    }
+  }
   return best;
+}
+
+std::uint64_t TotalBlockBytes(const std::vector<RunInfo>& runs) {
+  std::uint64_t bytes = 0;
+  for (const RunInfo& run : runs) bytes += run.block_bytes_max;
+  return bytes;
 }
 
 }  // namespace
@@ -83,10 +119,18 @@ std::size_t SmallestNeighbours(const std::vector<RunInfo>& runs, std::size_t cou
 Result<std::vector<RunInfo>> MergePasses(FileSystem& files, std::vector<RunInfo> runs,
                                          const MergePassOptions& options) {
   MR_CHECK(options.fan_in_max >= 2 && options.new_run != nullptr);
-  while (runs.size() > options.fan_in_max) {
+  for (;;) {
     if (options.cancel != nullptr) MR_RETURN_IF_ERROR(options.cancel->Check());
-    const std::size_t count = std::min(options.fan_in_max, runs.size() - options.fan_in_max + 1);
-    const std::size_t begin = SmallestNeighbours(runs, count);
+    Neighbours merging;
+    if (runs.size() > 1 && TotalBlockBytes(runs) > options.total_block_bytes_max) {
+      merging = CheapestNeighbours(runs, options);
+    } else if (runs.size() > options.fan_in_max) {
+      merging = SmallestNeighbours(
+          runs, std::min(options.fan_in_max, runs.size() - options.fan_in_max + 1));
+    } else {
+      return runs;
+    }
+    const auto [begin, count] = merging;
     const std::span<const RunInfo> inputs = std::span(runs).subspan(begin, count);
     MR_ASSIGN_OR_RETURN(RunInfo merged, MergeRuns(files, inputs, options));
     for (const RunInfo& input : inputs) MR_RETURN_IF_ERROR(files.RemoveFile(input.path));
@@ -94,7 +138,6 @@ Result<std::vector<RunInfo>> MergePasses(FileSystem& files, std::vector<RunInfo>
     *first = std::move(merged);
     runs.erase(first + 1, first + static_cast<std::ptrdiff_t>(count));
   }
-  return runs;
 }
 
 }  // namespace millrace

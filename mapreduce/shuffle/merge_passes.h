@@ -28,6 +28,9 @@ struct NewRun {
 struct MergePassOptions {
   /// The most cursors of one merge, and the most run files that are left. At least 2.
   std::size_t fan_in_max = 64;
+  /// What the largest blocks of one merge's inputs, and of the runs that are left, take together;
+  /// two runs are merged however large theirs are.
+  std::uint64_t total_block_bytes_max = UINT64_MAX;
   std::size_t block_bytes = RunOptions{}.block_bytes;
   /// Names the next merged run. Required.
   std::function<NewRun()> new_run;
@@ -37,13 +40,13 @@ struct MergePassOptions {
   const CancelToken* cancel = nullptr;
 };
 
-/// Merges neighbouring runs until at most `fan_in_max` are left, and returns those. Order is kept:
-/// a merged run stands where its inputs stood, so that merging the result by (key, index) gives
-/// what merging `runs` would have given. Each merge takes the neighbours with the fewest bytes,
-/// and no more of them than are needed: 65 runs at a fan-in of 64 cost one merge of two.
-/// An input is removed when the run that replaces it is closed. Memory: fan_in_max blocks.
-/// Errors: those of reading, writing and the combiner, and kCancelled; what was not yet merged is
-/// left in place then, for the caller to remove with its folder.
+/// Merges neighbouring runs until those left are within the limits, and returns them. Order is
+/// kept: a merged run stands where its inputs stood, so that merging the result by (key, index)
+/// gives what merging `runs` would have given. Each merge takes the neighbours with the fewest
+/// bytes, and no more of them than are needed: 65 runs at a fan-in of 64 cost one merge of two. An
+/// input is removed when the run that replaces it is closed. Memory: fan_in_max blocks. Errors:
+/// those of reading, writing and the combiner, and kCancelled; what was not yet merged is left in
+/// place then, for the caller to remove with its folder.
 Result<std::vector<RunInfo>> MergePasses(FileSystem& files, std::vector<RunInfo> runs,
                                          const MergePassOptions& options);
 

@@ -77,14 +77,14 @@ void RunStore::AddSample(const KeySampler& sample) {
   sample_.Merge(sample);
 }
 
-Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner,
-                        const CancelToken* cancel) {
+Status RunStore::Finish(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel) {
+  limits.fan_in = std::max<std::size_t>(2, limits.fan_in);
   const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
   std::sort(runs_.begin(), runs_.end(), by_order);
   const std::size_t files = file_count();
-  if (files > std::max<std::size_t>(2, fan_in_max) ||
-      runs_.size() - files > kMemoryRunsPerFile * fan_in_max) {
-    MR_RETURN_IF_ERROR(MergeFiles(fan_in_max, combiner, cancel));
+  if (files > limits.fan_in || (files > 1 && block_bytes() > limits.block_bytes) ||
+      runs_.size() - files > kMemoryRunsPerFile * limits.fan_in) {
+    MR_RETURN_IF_ERROR(MergeFiles(limits, combiner, cancel));
   }
   for (StoredRun& run : runs_) {
     if (run.memory != nullptr) continue;
@@ -96,6 +96,18 @@ Status RunStore::Finish(std::size_t fan_in_max, CombineOperator* combiner,
 std::size_t RunStore::file_count() const {
   const auto is_file = [](const StoredRun& run) { return run.memory == nullptr; };
   return static_cast<std::size_t>(std::count_if(runs_.begin(), runs_.end(), is_file));
+}
+
+std::uint64_t RunStore::block_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const StoredRun& run : runs_) bytes += run.info.block_bytes_max;
+  return bytes;
+}
+
+std::uint64_t RunStore::block_bytes_max() const {
+  std::uint64_t bytes = 0;
+  for (const StoredRun& run : runs_) bytes = std::max(bytes, run.info.block_bytes_max);
+  return bytes;
 }
 
 // A merge of neighbours keeps the order of equal keys only if no run in memory lies between them:
@@ -136,7 +148,7 @@ Status RunStore::SpillRetained(const CancelToken* cancel) {
   return Status::Ok();
 }
 
-Status RunStore::MergeFiles(std::size_t fan_in_max, CombineOperator* combiner,
+Status RunStore::MergeFiles(MergeLimits limits, CombineOperator* combiner,
                             const CancelToken* cancel) {
   MR_RETURN_IF_ERROR(SpillRetained(cancel));
   std::vector<RunInfo> inputs;
@@ -144,7 +156,8 @@ Status RunStore::MergeFiles(std::size_t fan_in_max, CombineOperator* combiner,
   for (StoredRun& run : runs_) inputs.push_back(std::move(run.info));
   OperatorCombiner record_combiner(combiner);
   MergePassOptions options;
-  options.fan_in_max = std::max<std::size_t>(2, fan_in_max);
+  options.fan_in_max = limits.fan_in;
+  options.total_block_bytes_max = limits.block_bytes;
   options.block_bytes = options_.block_bytes;
   options.combiner = combiner != nullptr ? &record_combiner : nullptr;
   options.cancel = cancel;

@@ -33,6 +33,13 @@ struct RunOrder {
   friend auto operator<=>(const RunOrder&, const RunOrder&) = default;
 };
 
+/// Of the last merge, and of those before it.
+struct MergeLimits {
+  std::size_t fan_in = 0;  ///< Files.
+  std::uint64_t block_bytes =
+      UINT64_MAX;  ///< Their largest blocks together; two are always merged.
+};
+
 struct RunStoreOptions {
   std::string directory;  ///< For run files.
   std::string name;       ///< Begins the names of run files.
@@ -65,10 +72,10 @@ class RunStore {
   void AddSample(const KeySampler& sample);
   std::size_t sample_capacity() const { return options_.sample_capacity; }
 
-  /// Once all runs are there: orders them and opens the files. Merges runs until at most
-  /// `fan_in_max` files are left, and not too many runs in memory; with a combiner (may be null)
-  /// the order of equal keys may be lost.
-  Status Finish(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel);
+  /// Once all runs are there: orders them and opens the files. Merges runs until the files left
+  /// are within `limits`, and not too many runs are in memory; with a combiner (may be null) the
+  /// order of equal keys may be lost.
+  Status Finish(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel);
 
   /// Cursors over the slice of each run, in run order.
   Result<std::vector<std::unique_ptr<RunCursor>>> Read(const KeyRange& range) const;
@@ -84,6 +91,9 @@ class RunStore {
   std::size_t run_count() const { return runs_.size(); }
   /// Of the runs, how many are files.
   std::size_t file_count() const;
+  /// What the cursors of all files hold at least, and that of one.
+  std::uint64_t block_bytes() const;
+  std::uint64_t block_bytes_max() const;
 
  private:
   struct StoredRun {
@@ -93,7 +103,7 @@ class RunStore {
     std::shared_ptr<const RunFile> file;
   };
   RunOptions NextRunOptions(std::string* path);
-  Status MergeFiles(std::size_t fan_in_max, CombineOperator* combiner, const CancelToken* cancel);
+  Status MergeFiles(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel);
   Status SpillRetained(const CancelToken* cancel);
 
   FileSystem& files_;

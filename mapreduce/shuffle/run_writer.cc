@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kCopySlack = 16;           // What CopyShort may write behind its end.
 constexpr std::size_t kLengthsBytesMax = 3 * 5;  // Three varints of 32 bits.
+// Keys share at most so many bytes; a longer key's rest is neither kept nor compared.
+constexpr std::uint32_t kSharedBytesMax = std::uint32_t{1} << 20;
 
 // How many bytes, from byte 8 on, two keys share; their first 8 bytes are equal.
 std::uint32_t SharedBehindPrefix(const char* a, const char* b, std::uint32_t shorter) {
@@ -42,7 +44,9 @@ RunWriter::RunWriter(FileSystem& files, std::string path, const RunOptions& opti
   }
   file_ = *std::move(file);
   is_created_ = true;
-  Grow(kRunHeaderBytes + options_.block_bytes);
+  buffer_ = std::make_unique_for_overwrite<char[]>(kRunHeaderBytes + kBlockHeaderBytes +
+                                                   options_.block_bytes + kCopySlack);
+  last_key_ = std::make_unique_for_overwrite<char[]>(kSharedBytesMax + kCopySlack);
   char* const header = buffer_.get();
   StoreLittle32(header, kRunMagic);
   StoreLittle32(header + 4, kRunVersion);
@@ -90,7 +94,9 @@ void RunWriter::Add(const RecordView& record) {
   const std::size_t bytes_max =
       kLengthsBytesMax + std::size_t{record.key_bytes} + std::size_t{record.value_bytes};
   if (static_cast<std::size_t>(end_ - block()) + bytes_max > options_.block_bytes) [[unlikely]] {
-    if (!MakeRoom(bytes_max)) return;
+    if (block_records_ > 0) FinishBlock();
+    if (kBlockHeaderBytes + bytes_max > options_.block_bytes) return AddLarge(record);
+    if (!status_.ok()) return;
   }
   if (block_records_ == 0) {
     AppendToIndex(record);
@@ -107,46 +113,59 @@ void RunWriter::Add(const RecordView& record) {
   if (record.value_bytes != 0) CopyShort(to, record.value, record.value_bytes);  // May be null.
   end_ = to + record.value_bytes;
 
-  if (record.key_bytes > last_key_room_) [[unlikely]]
-    GrowLastKey(record.key_bytes);
-  if (unshared != 0) CopyShort(last_key_.get() + shared, record.key + shared, unshared);
-  last_key_bytes_ = record.key_bytes;
-  last_prefix_ = record.prefix;
-
   ++block_records_;
+  NoteAdded(record, shared);
+}
+
+// Counts the record and keeps its key; the first `shared` bytes are there already.
+inline void RunWriter::NoteAdded(const RecordView& record, std::uint32_t shared) {
+  last_key_bytes_ = std::min(record.key_bytes, kSharedBytesMax);
+  if (shared < last_key_bytes_)
+    CopyShort(last_key_.get() + shared, record.key + shared, last_key_bytes_ - shared);
+  last_prefix_ = record.prefix;
   ++info_.record_count;
   info_.key_bytes += record.key_bytes;
   info_.value_bytes += record.value_bytes;
 }
 
-// Finishes the block if it holds a record; grows the buffer for a record larger than a block.
-bool RunWriter::MakeRoom(std::size_t record_bytes_max) {
-  if (record_bytes_max > kBlockPayloadBytesMax) {
-    Fail(Status::ResourceLimit(info_.path, ": record ", info_.record_count, " takes ",
-                               record_bytes_max, " bytes, more than the 4 GiB of a block"));
-    return false;
+// A block of one record, hashed and written in pieces. Requires: the open block is empty.
+void RunWriter::AddLarge(const RecordView& record) {
+  const std::size_t record_bytes = std::size_t{record.key_bytes} + record.value_bytes;
+  if (record_bytes + kLengthsBytesMax > kBlockPayloadBytesMax) {
+    return Fail(Status::ResourceLimit(info_.path, ": record ", info_.record_count, " takes ",
+                                      record_bytes, " bytes, more than the 4 GiB of a block"));
   }
-  if (block_records_ > 0) FinishBlock();
-  Grow(block_begin_ + kBlockHeaderBytes + record_bytes_max);
-  return status_.ok();
-}
+  if (block_begin_ != 0) {  // The file's header still waits.
+    end_ = block();
+    FlushBuffer();
+  }
+  if (!status_.ok()) return;
+  AppendToIndex(record);
+  char head[kBlockHeaderBytes + kLengthsBytesMax];
+  char* to = head + kBlockHeaderBytes;
+  to = PutVarint(to, 0);
+  to = PutVarint(to, record.key_bytes);
+  to = PutVarint(to, record.value_bytes);
+  const auto lengths_bytes = static_cast<std::size_t>(to - head - kBlockHeaderBytes);
+  StoreLittle32(head, static_cast<std::uint32_t>(lengths_bytes + record_bytes));
+  StoreLittle32(head + 4, 1);
+  StoreLittle32(head + 8, kCodecNone);
+  StoreLittle32(head + 12, 0);
+  Hasher64 hasher(RunHashSeed(info_.file_id, info_.file_bytes));
+  hasher.Update({head, kBlockHashOffset});
+  hasher.Update({head + kBlockHeaderBytes, lengths_bytes});
+  hasher.Update(record.key_view());
+  hasher.Update(record.value_view());
+  StoreLittle64(head + kBlockHashOffset, hasher.Digest());
 
-void RunWriter::Grow(std::size_t bytes_needed) {
-  bytes_needed += kCopySlack;
-  if (bytes_needed <= buffer_bytes_) return;
-  auto larger = std::make_unique_for_overwrite<char[]>(bytes_needed);
-  if (buffer_ != nullptr) std::memcpy(larger.get(), buffer_.get(), block_begin_);
-  buffer_ = std::move(larger);
-  buffer_bytes_ = bytes_needed;
-  end_ = block() + kBlockHeaderBytes;
-}
-
-void RunWriter::GrowLastKey(std::size_t key_bytes) {
-  const std::size_t room = std::max<std::size_t>(key_bytes, 2 * last_key_room_);
-  auto larger = std::make_unique_for_overwrite<char[]>(room + kCopySlack);
-  if (last_key_ != nullptr) std::memcpy(larger.get(), last_key_.get(), last_key_bytes_);
-  last_key_ = std::move(larger);
-  last_key_room_ = room;
+  Status written = file_->Append({head, to});
+  if (written.ok()) written = file_->Append(record.key_view());
+  if (written.ok()) written = file_->Append(record.value_view());
+  if (!written.ok()) return Fail(written);
+  const std::uint64_t block_bytes = kBlockHeaderBytes + lengths_bytes + record_bytes;
+  info_.file_bytes += block_bytes;
+  info_.block_bytes_max = std::max(info_.block_bytes_max, block_bytes);
+  NoteAdded(record, 0);
 }
 
 void RunWriter::AppendToIndex(const RecordView& record) {
@@ -172,6 +191,7 @@ void RunWriter::FinishBlock() {
   std::memmove(begin, header, kBlockHashOffset);
   StoreLittle64(begin + kBlockHashOffset, hash);
   info_.file_bytes += block_bytes;
+  info_.block_bytes_max = std::max<std::uint64_t>(info_.block_bytes_max, block_bytes);
   block_records_ = 0;
   FlushBuffer();
 }
@@ -179,10 +199,6 @@ void RunWriter::FinishBlock() {
 void RunWriter::FlushBuffer() {
   const Status written = file_->Append({buffer_.get(), end_});
   block_begin_ = 0;
-  if (buffer_bytes_ > 2 * (options_.block_bytes + kRunHeaderBytes + kCopySlack)) {
-    buffer_bytes_ = 0;  // The buffer has grown for one large record.
-    Grow(options_.block_bytes);
-  }
   end_ = block() + kBlockHeaderBytes;
   if (!written.ok()) Fail(written);
 }

@@ -27,8 +27,9 @@ struct RunInfo {
   std::uint64_t file_id = 0;
   std::uint64_t file_bytes = 0;
   std::uint64_t record_count = 0;
-  std::uint64_t key_bytes = 0;    ///< Sum over all records, before prefix compression.
-  std::uint64_t value_bytes = 0;  ///< Sum over all records.
+  std::uint64_t key_bytes = 0;        ///< Sum over all records, before prefix compression.
+  std::uint64_t value_bytes = 0;      ///< Sum over all records.
+  std::uint64_t block_bytes_max = 0;  ///< Of the largest block: what a reader holds at least.
 };
 
 struct RunOptions {
@@ -38,7 +39,8 @@ struct RunOptions {
   std::uint64_t file_id = 0;
 };
 
-/// One thread at a time. Holds one block in memory.
+/// One thread at a time. Holds one block in memory; a record larger than a block is written from
+/// where it lies.
 class RunWriter {
  public:
   /// Creates `path`; when that fails, Close says so. `files` outlives the writer.
@@ -64,9 +66,8 @@ class RunWriter {
   std::uint64_t bytes_written() const { return info_.file_bytes; }
 
  private:
-  bool MakeRoom(std::size_t record_bytes_max);
-  void Grow(std::size_t bytes_needed);
-  void GrowLastKey(std::size_t key_bytes);
+  void AddLarge(const RecordView& record);
+  void NoteAdded(const RecordView& record, std::uint32_t shared);
   void AppendToIndex(const RecordView& record);
   void FinishBlock();
   void FlushBuffer();
@@ -83,13 +84,11 @@ class RunWriter {
 
   // buffer_[0, block_begin_) waits to be written (the file header); the open block follows.
   std::unique_ptr<char[]> buffer_;
-  std::size_t buffer_bytes_ = 0;
   std::size_t block_begin_ = 0;
   char* end_ = nullptr;  // Behind the last record of the open block.
   std::uint32_t block_records_ = 0;
 
-  std::unique_ptr<char[]> last_key_;  // Key of the last record; room for one more copy of 16.
-  std::size_t last_key_room_ = 0;
+  std::unique_ptr<char[]> last_key_;  // Key of the last record, as far as keys are shared.
   std::uint32_t last_key_bytes_ = 0;
   std::uint64_t last_prefix_ = 0;
 

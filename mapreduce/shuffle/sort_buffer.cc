@@ -110,6 +110,17 @@ void SortBuffer::Clear() {
   count_ = 0;
 }
 
+void SortBuffer::Release() {
+  Clear();
+  arena_.Release(0, arena_.size());
+  entries_.Release(0, entries_.size());
+  scratch_.Release(0, scratch_.size());
+  arena_touched_ = 0;
+  entries_touched_ = 0;
+  lease_.Shrink(charged_);
+  charged_ = 0;
+}
+
 bool SortBuffer::TryKeep(RunStore& store, RunOrder order) {
   const std::uint64_t bytes = arena_used_ + count_ * sizeof(SortEntry);
   const bool is_copied = arena_used_ <= kSmallRunBytes;

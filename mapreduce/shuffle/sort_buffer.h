@@ -45,6 +45,8 @@ class SortBuffer {
   std::unique_ptr<RunCursor> Read() const;
   /// Empties the buffer; its pages stay for what comes next.
   void Clear();
+  /// Empties the buffer and gives its pages back.
+  void Release();
 
   /// Gives the sorted records to `store` as a run in memory, if it has room for them; then the
   /// buffer is empty. A small run is copied, a large one takes the buffer's memory along.

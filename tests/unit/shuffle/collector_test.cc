@@ -101,7 +101,7 @@ class CollectorTest : public ::testing::Test {
   }
 
   std::vector<Record> Stored(std::size_t fan_in = 8, CombineOperator* combiner = nullptr) {
-    const Status finished = store_->Finish(fan_in, combiner, nullptr);
+    const Status finished = store_->Finish({fan_in}, combiner, nullptr);
     EXPECT_TRUE(finished.ok()) << finished.message();
     const Result<std::vector<Record>> read = ReadStore(*store_);
     EXPECT_TRUE(read.ok()) << read.error().message();

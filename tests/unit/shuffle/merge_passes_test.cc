@@ -76,6 +76,39 @@ class SumCombiner final : public RecordCombiner {
   }
 };
 
+// Of runs with giant records no more are left, and none more merged at once, than can be open.
+TEST_F(MergePassesTest, MergesRunsWhoseBlocksAreTooLargeTogether) {
+  constexpr std::size_t kGiantBytes = 100'000;
+  for (std::size_t i = 0; i < 9; ++i) {
+    AddRun(10, 3);
+    if (i % 2 == 0) continue;
+    const std::string name = std::to_string(i);
+    const std::vector<Record> giant = {{"k" + name, std::string(kGiantBytes, 'v')}, {"z", name}};
+    all_.insert(all_.end(), giant.begin(), giant.end());
+    const Result<RunInfo> run =
+        WriteRun(folder_.Path("giant" + name), giant, {.block_bytes = 200, .file_id = 100 + i});
+    ASSERT_TRUE(run.ok());
+    runs_.push_back(*run);
+  }
+  options_.fan_in_max = 20;
+  options_.total_block_bytes_max = 2 * kGiantBytes + 20'000;
+  const Result<std::vector<RunInfo>> merged = MergePasses(LocalFileSystem(), runs_, options_);
+  ASSERT_TRUE(merged.ok()) << merged.error().message();
+  std::uint64_t block_bytes = 0;
+  for (const RunInfo& run : *merged) block_bytes += run.block_bytes_max;
+  EXPECT_LE(block_bytes, options_.total_block_bytes_max);
+  EXPECT_GT(block_bytes, kGiantBytes);
+  EXPECT_EQ(folder_.FileCount(), merged->size());
+  std::stable_sort(all_.begin(), all_.end(), RecordKeyLess);
+  EXPECT_EQ(MergeAll(*merged), all_);
+  // Where not even two fit, one is left.
+  options_.total_block_bytes_max = 1;
+  const Result<std::vector<RunInfo>> one = MergePasses(LocalFileSystem(), *merged, options_);
+  ASSERT_TRUE(one.ok()) << one.error().message();
+  EXPECT_EQ(one->size(), 1u);
+  EXPECT_EQ(MergeAll(*one), all_);
+}
+
 TEST_F(MergePassesTest, KeepsOrderAndDeletesInputs) {
   for (const std::size_t count : {1, 2, 4, 5, 7, 16, 23}) {
     runs_.clear();

@@ -90,7 +90,7 @@ TEST_F(RecordSinksTest, ARetainingSinkGoesToAFileWhenMemoryEnds) {
       ASSERT_TRUE(EmitAll(sink, records).ok());
       EXPECT_LE(budget_.used(), retained_max);
       ASSERT_TRUE(sink.Close({0, 0}).ok());
-      ASSERT_TRUE(store.Finish(8, nullptr, nullptr).ok());
+      ASSERT_TRUE(store.Finish({8}, nullptr, nullptr).ok());
       EXPECT_EQ(store.file_count(), retained_max == 8 * kMebibyte ? 0u : 1u);
       EXPECT_EQ(budget_.used() > 0, store.file_count() == 0);
       const Result<std::vector<Record>> read = ReadStore(store);
@@ -116,7 +116,7 @@ TEST_F(RecordSinksTest, AnEmptyRetainingSinkMakesNoRun) {
   RunStore store = MakeStore(8 * kMebibyte);
   RetainingSink sink(store);
   ASSERT_TRUE(sink.Close({0, 0}).ok());
-  ASSERT_TRUE(store.Finish(8, nullptr, nullptr).ok());
+  ASSERT_TRUE(store.Finish({8}, nullptr, nullptr).ok());
   EXPECT_EQ(store.run_count(), 0u);
 }
 

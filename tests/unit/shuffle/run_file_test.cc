@@ -127,6 +127,25 @@ TEST_F(RunFileTest, CarriesAValueOf20MiB) {
   EXPECT_TRUE(read == records);
 }
 
+// Keys whose kept beginnings are equal, between records of all sizes.
+TEST_F(RunFileTest, CarriesKeysLargerThanWhatIsShared) {
+  const std::string key(std::size_t{3} << 20, 'k');
+  const std::vector<Record> records = {
+      {key, "first"},   {key, "1"},   {key + "a", "2"},
+      {key + "b", "3"}, {"l", ""},    {"l" + key, "4"},
+      {"l" + key, "5"}, {"lm", "6"},  {"m", std::string(9000, 'v')},
+      {"m" + key, key}, {"n", "last"}};
+  for (const std::size_t block_bytes : {300, 100'000}) {
+    const RunInfo info = Write(records, {.block_bytes = block_bytes});
+    EXPECT_EQ(info.record_count, records.size());
+    EXPECT_GT(info.block_bytes_max, 2 * key.size());
+    std::vector<Record> read;
+    const Status status = ReadRun(info, &read);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(read == records);
+  }
+}
+
 TEST_F(RunFileTest, CarriesLargeKeysThatShareAlmostAll) {
   const std::string key(200 << 10, 'k');  // More than a batch has room for.
   std::vector<Record> records = {{"a", "1"}};

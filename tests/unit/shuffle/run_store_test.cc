@@ -85,7 +85,7 @@ TEST_F(RunStoreTest, ReadsRunsInTheirOrderWhoeverCameFirst) {
       for (const RunOrder& order : orders) {
         AddRun(*store, order, random_.Uniform(3) < memory_share, random_.Uniform(100));
       }
-      const Status finished = store->Finish(fan_in, nullptr, nullptr);
+      const Status finished = store->Finish({fan_in}, nullptr, nullptr);
       ASSERT_TRUE(finished.ok()) << finished.message();
       EXPECT_LE(store->file_count(), std::max<std::size_t>(fan_in, 2));
       const std::vector<Record> expected = Expected();
@@ -106,7 +106,7 @@ TEST_F(RunStoreTest, RangesTogetherAreTheWhole) {
     for (const Record& record : added_.back().second) sample.Offer(record.key);
     store->AddSample(sample);
   }
-  ASSERT_TRUE(store->Finish(4, nullptr, nullptr).ok());
+  ASSERT_TRUE(store->Finish({4}, nullptr, nullptr).ok());
   const std::vector<std::string> borders = store->Borders(10);
   EXPECT_EQ(borders.size(), 9u);
   std::vector<Record> all;
@@ -125,7 +125,7 @@ TEST_F(RunStoreTest, RangesTogetherAreTheWhole) {
 TEST_F(RunStoreTest, VeryManySmallRunsAreMerged) {
   const auto store = MakeStore(32 * kMebibyte);
   for (std::uint64_t task = 0; task < 1500; ++task) AddRun(*store, {task, 0}, true, 3);
-  ASSERT_TRUE(store->Finish(8, nullptr, nullptr).ok());
+  ASSERT_TRUE(store->Finish({8}, nullptr, nullptr).ok());
   EXPECT_LE(store->run_count(), 8u);
   const Result<std::vector<Record>> read = ReadStore(*store);
   ASSERT_TRUE(read.ok());
@@ -147,7 +147,7 @@ TEST_F(RunStoreTest, MergesThroughTheCombiner) {
     ASSERT_TRUE(store->AddFile({run, 0}, *writer).ok());
   }
   SumOperator combiner;
-  ASSERT_TRUE(store->Finish(4, &combiner, nullptr).ok());
+  ASSERT_TRUE(store->Finish({4}, &combiner, nullptr).ok());
   EXPECT_LE(store->record_count(), 4 * expected.size());
   std::map<std::string, std::uint64_t> found;
   const Result<std::vector<Record>> read = ReadStore(*store);
@@ -179,7 +179,7 @@ TEST_F(RunStoreTest, StopsWhenCancelled) {
     CancelToken cancel;
     cancel.Cancel();
     SumOperator combiner;
-    EXPECT_EQ(store->Finish(8, in_memory ? nullptr : &combiner, &cancel).code(),
+    EXPECT_EQ(store->Finish({8}, in_memory ? nullptr : &combiner, &cancel).code(),
               StatusCode::kCancelled);
   }
   EXPECT_EQ(budget_.used(), 0u);
@@ -189,7 +189,7 @@ TEST_F(RunStoreTest, ALostRunFileIsCorrupt) {
   const auto store = MakeStore(0);
   AddRun(*store, {0, 0}, false, 100);
   std::filesystem::remove(folder_.Path("stage-1-0.run"));
-  EXPECT_EQ(store->Finish(8, nullptr, nullptr).code(), StatusCode::kCorrupt);
+  EXPECT_EQ(store->Finish({8}, nullptr, nullptr).code(), StatusCode::kCorrupt);
 }
 
 TEST_F(RunStoreTest, TakesRunsFromManyThreads) {
@@ -209,7 +209,7 @@ TEST_F(RunStoreTest, TakesRunsFromManyThreads) {
       });
     }
   }
-  ASSERT_TRUE(store->Finish(8, nullptr, nullptr).ok());
+  ASSERT_TRUE(store->Finish({8}, nullptr, nullptr).ok());
   const Result<std::vector<Record>> read = ReadStore(*store);
   ASSERT_TRUE(read.ok());
   ASSERT_EQ(read->size(), 200u);

@@ -42,7 +42,7 @@ class SortBufferTest : public ::testing::Test {
     return records;
   }
   std::vector<Record> ReadStored() {
-    const Status finished = store_.Finish(8, nullptr, nullptr);
+    const Status finished = store_.Finish({8}, nullptr, nullptr);
     EXPECT_TRUE(finished.ok()) << finished.message();
     const Result<std::vector<Record>> records = ReadStore(store_);
     EXPECT_TRUE(records.ok()) << records.error().message();
