@@ -87,7 +87,9 @@ Status SortCollector::WriteRun(RunCursor& cursor) {
   options_.timer->Switch(Phase::kSpill);
   const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
   MR_RETURN_IF_ERROR(CopyRun(cursor, *writer));
-  return options_.store->AddFile(NextOrder(), *writer);
+  MR_RETURN_IF_ERROR(options_.store->AddFile(NextOrder(), *writer));
+  options_.timer->AddBytes(Phase::kSpill, writer->bytes_written());
+  return Status::Ok();
 }
 
 // A batch larger than the budget allows (one giant record) becomes a run of its own, straight from
@@ -192,6 +194,7 @@ Status TableCollector::StoreTable(bool memory_is_short) {
     const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
     MR_RETURN_IF_ERROR(CopyRun(*run->Read({}), *writer));
     MR_RETURN_IF_ERROR(options_.store->AddFile(order, *writer));
+    options_.timer->AddBytes(Phase::kSpill, writer->bytes_written());
     run.reset();
     options_.lease->Shrink(bytes);
     options_.timer->Switch(Phase::kSort);

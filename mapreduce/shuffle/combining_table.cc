@@ -143,6 +143,7 @@ std::uint64_t CombiningTable::ChargeOf(const Tier& tier, int capacity_bits) cons
 void CombiningTable::Forget(Tier& tier, std::uint64_t kept_bytes) {
   lease_.Shrink(ChargeOf(tier, tier.capacity_bits) - kept_bytes);
   tier.cells = VirtualBuffer();
+  tier.retired = VirtualBuffer();
   tier.capacity_bits = 0;
   tier.count = 0;
   tier.limit = 0;
@@ -288,6 +289,7 @@ Result<bool> CombiningTable::EnsureRoom(Tier& tier, std::size_t more) {
     std::memcpy(to + slot * tier.cell_bytes, cell, tier.cell_bytes);
   }
   lease_.Shrink(ChargeOf(tier, tier.capacity_bits));
+  tier.retired = std::move(tier.cells);
   tier.cells = *std::move(larger);
   tier.capacity_bits = bits;
   tier.limit = LimitOf(bits);
@@ -347,8 +349,12 @@ Result<std::vector<std::shared_ptr<const MemoryRun>>> CombiningTable::TakeRuns()
 template <std::size_t kKeyBytes>
 Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
   const std::size_t count = tier.count;
-  MR_ASSIGN_OR_RETURN(VirtualBuffer entries,
-                      VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+  const std::size_t entries_bytes = count * sizeof(SortEntry) + 64;
+  VirtualBuffer entries = std::move(tier.retired);  // Touched already: fresh pages are dear.
+  if (entries.size() < entries_bytes) {
+    MR_ASSIGN_OR_RETURN(entries, VirtualBuffer::Reserve(entries_bytes, true));
+  }
+  entries.Release(entries_bytes, entries.size());
   auto* const sorted = reinterpret_cast<SortEntry*>(entries.data());
   std::size_t filled = 0;
   const std::size_t capacity = tier.capacity();
@@ -357,15 +363,12 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeCells(Tier& tier) {
     if (IsEmpty(cell, kKeyBytes)) continue;
     sorted[filled++] = {LoadBig64(cell), reinterpret_cast<std::uint64_t>(cell)};
   }
-  {
-    MR_ASSIGN_OR_RETURN(VirtualBuffer scratch,
-                        VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
-    EntrySorter<CellKey<kKeyBytes>> sorter(reinterpret_cast<SortEntry*>(scratch.data()), {});
-    sorter.Sort(sorted, count);
-  }
-  // Packed in key order: merging then reads forward.
+  // First the sort's scratch, then the cells packed in key order: merging then reads forward.
+  static_assert(sizeof(SortEntry) <= kKeyBytes);
   MR_ASSIGN_OR_RETURN(VirtualBuffer packed,
                       VirtualBuffer::Reserve(count * tier.cell_bytes + 64, true));
+  EntrySorter<CellKey<kKeyBytes>> sorter(reinterpret_cast<SortEntry*>(packed.data()), {});
+  sorter.Sort(sorted, count);
   char* to = packed.data();
   for (std::size_t i = 0; i < count; ++i, to += tier.cell_bytes) {
     if (i + 16 < count) __builtin_prefetch(reinterpret_cast<const char*>(sorted[i + 16].ref));

@@ -64,6 +64,7 @@ class CombiningTable {
   // Cells of fixed size, or slots of the long tier.
   struct Tier {
     VirtualBuffer cells;
+    VirtualBuffer retired;  // The cells before the last growth; sealing sorts in it.
     std::size_t cell_bytes = 0;
     int capacity_bits = 0;  // 0: nothing is allocated yet.
     std::size_t count = 0;

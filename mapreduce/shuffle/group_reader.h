@@ -69,8 +69,10 @@ class GroupReader {
       if (record.prefix != prefix_ || record.key_bytes != key_.size()) return false;
       return key_.size() <= 8 || std::memcmp(record.key + 8, key_.data() + 8, key_.size() - 8) == 0;
     }
-    return record.key_bytes >= key_.size() &&
-           std::memcmp(record.key, key_.data(), key_.size()) == 0;
+    if (record.key_bytes < key_.size()) return false;
+    if (key_.size() < 8) return std::memcmp(record.key, key_.data(), key_.size()) == 0;
+    return record.prefix == prefix_ &&
+           std::memcmp(record.key + 8, key_.data() + 8, key_.size() - 8) == 0;
   }
 
   Merger& merger_;

@@ -49,12 +49,11 @@ std::shared_ptr<const MemoryRun> MemoryRun::OfCells(const char* cells, std::size
 }
 
 RecordView MemoryRun::EntryRecord(std::size_t i) const {
-  const SortEntry& entry = entries_[i];
-  const char* const record = reinterpret_cast<const char*>(entry.ref);
+  const char* const record = reinterpret_cast<const char*>(entries_[i].ref);
   RecordView view;
-  view.prefix = entry.prefix;
   view.key = EmitBatch::Key(record);
   view.key_bytes = EmitBatch::KeyBytes(record);
+  view.prefix = KeyPrefix(view.key, view.key_bytes);
   view.value = view.key + view.key_bytes;
   view.value_bytes = EmitBatch::ValueBytes(record);
   return view;
@@ -96,7 +95,9 @@ class MemoryRunCursor final : public RunCursor {
     if (run_.entries_ != nullptr) {
       const std::size_t ahead_end = std::min(end_, next_ + 2 * views_.size());
       for (std::size_t i = next_ + count; i < ahead_end; ++i) {
-        __builtin_prefetch(reinterpret_cast<const char*>(run_.entries_[i].ref));
+        const char* const record = reinterpret_cast<const char*>(run_.entries_[i].ref);
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + 40);  // Half of all short records end in the next line.
       }
       for (std::size_t i = 0; i < count; ++i) views_[i] = run_.EntryRecord(next_ + i);
     } else {

@@ -23,7 +23,8 @@ namespace millrace {
 /// Immutable once made; thread-safe to read.
 class MemoryRun {
  public:
-  /// `entries` refer (by address) to records with EmitBatch headers inside `memory`.
+  /// `entries` refer (by address) to records with EmitBatch headers inside `memory`; their
+  /// prefixes are not looked at.
   /// `charged_bytes`: what it holds of the memory budget.
   static std::shared_ptr<const MemoryRun> OfRecords(const SortEntry* entries, std::size_t count,
                                                     std::vector<VirtualBuffer> memory,

@@ -51,6 +51,10 @@ inline RecordView MakeRecordView(std::string_view key, std::string_view value) {
 /// CompareKeys for keys whose prefixes are equal. Negative, zero, positive.
 inline int CompareKeysBehindPrefix(const RecordView& a, const RecordView& b) {
   const std::uint32_t shorter = a.key_bytes < b.key_bytes ? a.key_bytes : b.key_bytes;
+  if (shorter >= 16) {  // The next 8 bytes tell most keys apart, without a call.
+    const std::uint64_t left = LoadBig64(a.key + 8), right = LoadBig64(b.key + 8);
+    if (left != right) return left < right ? -1 : 1;
+  }
   if (shorter > 8) {
     const int order = std::memcmp(a.key + 8, b.key + 8, shorter - 8);
     if (order != 0) return order;

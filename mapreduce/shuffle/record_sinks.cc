@@ -27,7 +27,7 @@ Status MemoryRunSink::Consume(EmitBatch& batch) {
   if (batch.bytes() > block_left_) {
     const std::size_t block_bytes = std::max<std::size_t>(
         batch.bytes(), std::clamp<std::uint64_t>(block_bytes_, kFirstBlockBytes, kBlockBytes));
-    blocks_.emplace_back(new char[block_bytes]);
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_bytes));
     to_ = blocks_.back().get();
     block_left_ = block_bytes;
     block_bytes_ += block_bytes;

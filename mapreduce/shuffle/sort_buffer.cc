@@ -33,6 +33,7 @@ Status SortBuffer::Reserve() {
       reserve_bytes_ / (EmitBatch::kHeaderBytes + kEntryBytes) * sizeof(SortEntry);
   MR_ASSIGN_OR_RETURN(arena_, VirtualBuffer::Reserve(reserve_bytes_ + 64, /*huge_pages=*/true));
   MR_ASSIGN_OR_RETURN(entries_, VirtualBuffer::Reserve(entries_bytes + 64, /*huge_pages=*/true));
+  if (scratch_.data() != nullptr) return Status::Ok();
   MR_ASSIGN_OR_RETURN(scratch_, VirtualBuffer::Reserve(entries_bytes + 64, /*huge_pages=*/true));
   return Status::Ok();
 }
@@ -49,7 +50,7 @@ Result<bool> SortBuffer::Add(const EmitBatch& batch) {
     }
     charged_ += step;
   }
-  if (arena_.data() == nullptr) MR_RETURN_IF_ERROR(Reserve());
+  if (arena_.data() == nullptr) MR_RETURN_IF_ERROR(Reserve());  // Anew where a run took them.
   Touch(arena_used_ + batch.bytes(), (count_ + batch.count()) * sizeof(SortEntry));
   char* const to = arena_.data() + arena_used_;
   std::memcpy(to, batch.begin(), batch.bytes());
@@ -70,16 +71,19 @@ Result<bool> SortBuffer::Add(const EmitBatch& batch) {
 void SortBuffer::Touch(std::uint64_t arena_bytes, std::uint64_t entries_bytes) {
   arena_touched_ = std::max(arena_touched_, arena_bytes);
   entries_touched_ = std::max(entries_touched_, entries_bytes);
-  if (arena_touched_ + 2 * entries_touched_ <= charged_) return;
+  if (arena_touched_ + entries_touched_ + std::max(entries_touched_, scratch_touched_) <= charged_)
+    return;
   arena_.Release(arena_bytes, arena_.size());
   entries_.Release(entries_bytes, entries_.size());
   scratch_.Release(0, scratch_.size());
   arena_touched_ = arena_bytes;
   entries_touched_ = entries_bytes;
+  scratch_touched_ = 0;
 }
 
 void SortBuffer::Sort() {
   if (count_ == 0) return;
+  scratch_touched_ = std::max<std::uint64_t>(scratch_touched_, count_ * sizeof(SortEntry));
   EntrySorter<RecordKey> sorter(reinterpret_cast<SortEntry*>(scratch_.data()), RecordKey{});
   sorter.Sort(reinterpret_cast<SortEntry*>(entries_.data()), count_);
 }
@@ -117,6 +121,7 @@ void SortBuffer::Release() {
   scratch_.Release(0, scratch_.size());
   arena_touched_ = 0;
   entries_touched_ = 0;
+  scratch_touched_ = 0;
   lease_.Shrink(charged_);
   charged_ = 0;
 }
@@ -132,7 +137,7 @@ bool SortBuffer::TryKeep(RunStore& store, RunOrder order) {
 
 std::shared_ptr<const MemoryRun> SortBuffer::CopyToRun(std::uint64_t bytes) const {
   std::vector<std::unique_ptr<char[]>> blocks;
-  blocks.emplace_back(new char[arena_used_]);
+  blocks.push_back(std::make_unique_for_overwrite<char[]>(arena_used_));
   const auto* const from = reinterpret_cast<const SortEntry*>(entries_.data());
   std::vector<SortEntry> entries(count_);
   char* to = blocks.back().get();
@@ -141,7 +146,7 @@ std::shared_ptr<const MemoryRun> SortBuffer::CopyToRun(std::uint64_t bytes) cons
     const std::size_t record_bytes =
         EmitBatch::kHeaderBytes + EmitBatch::KeyBytes(record) + EmitBatch::ValueBytes(record);
     std::memcpy(to, record, record_bytes);
-    entries[i] = {from[i].prefix, reinterpret_cast<std::uint64_t>(to)};
+    entries[i] = {0, reinterpret_cast<std::uint64_t>(to)};
     to += record_bytes;
   }
   return MemoryRun::OfBlocks(std::move(entries), std::move(blocks), bytes);
@@ -154,9 +159,11 @@ std::shared_ptr<const MemoryRun> SortBuffer::MoveToRun(std::uint64_t bytes) {
   std::vector<VirtualBuffer> memory;
   memory.push_back(std::move(arena_));
   memory.push_back(std::move(entries_));
-  scratch_ = VirtualBuffer();
-  lease_.Shrink(charged_ - bytes);  // The rest was handed over.
-  charged_ = 0;
+  const std::uint64_t kept = std::min(scratch_touched_, charged_ - bytes);
+  scratch_.Release(kept, scratch_.size());
+  scratch_touched_ = kept;
+  lease_.Shrink(charged_ - bytes - kept);  // The rest was handed over.
+  charged_ = kept;
   arena_touched_ = 0;
   entries_touched_ = 0;
   return MemoryRun::OfRecords(entries, count_, std::move(memory), bytes);

@@ -71,6 +71,7 @@ class SortBuffer {
   std::uint64_t charged_ = 0;
   std::uint64_t arena_touched_ = 0;  // Bytes from the front that may have pages.
   std::uint64_t entries_touched_ = 0;
+  std::uint64_t scratch_touched_ = 0;
 };
 
 }  // namespace millrace
