@@ -54,8 +54,16 @@ std::string SeeHelp(const CommandSpec& command) {
 Status CheckValues(const CommandSpec& command, const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
     const auto takes_value = [&text = arguments[i]](const FlagSpec& flag) {
-      return !flag.value.empty() && (text == flag.name || text == flag.short_name);
+      return !flag.value.empty() &&
+             (text == flag.name || (!flag.short_name.empty() && text == flag.short_name));
     };
+    const auto is_empty = [&text = arguments[i]](const FlagSpec& flag) {
+      return !flag.value.empty() && text == flag.name + "=";  // The parser would take the next one.
+    };
+    if (std::any_of(command.flags.begin(), command.flags.end(), is_empty)) {
+      return Status::InvalidArgument(arguments[i], " has nothing behind it; say the value",
+                                     SeeHelp(command));
+    }
     if (std::none_of(command.flags.begin(), command.flags.end(), takes_value)) continue;
     if (i + 1 < arguments.size() && !IsFlag(command, arguments[i + 1])) continue;
     return Status::InvalidArgument(arguments[i], " lacks its value", SeeHelp(command));

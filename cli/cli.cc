@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <new>
@@ -38,10 +40,28 @@ class IgnoreBrokenPipe {
   struct sigaction previous_;
 };
 
+// Where 0, 1 or 2 is closed, a file that we open would get the number, and messages would go into
+// it. What is opened instead can't be written to: writing still fails.
+void HoldStandardDescriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) != -1) continue;
+    if (open("/dev/null", O_RDONLY) < 0) return;
+  }
+}
+
 bool Contains(const std::vector<std::string>& words, const std::string& word) {
   // What stands behind "--" is no flag.
   return std::find(words.begin(), std::find(words.begin(), words.end(), "--"), word) !=
          std::find(words.begin(), words.end(), "--");
+}
+
+// --output of a command line that could not be read.
+std::string OutputIn(const std::vector<std::string>& words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i].starts_with("--output=")) return words[i].substr(9);
+    if (words[i] == "--output" && i + 1 < words.size()) return words[i + 1];
+  }
+  return "";
 }
 
 int Dispatch(const Arguments& arguments) {
@@ -87,7 +107,8 @@ int RunWords(const std::vector<std::string>& words) {
   const std::string& message = arguments.error().message();
   PrintMessage(message);
   if (command->name == "run" && Contains(rest, "--json")) {
-    static_cast<void>(FinishStdout(WriteStdout(JsonFailure(kExitUsage, message, "", 0))));
+    static_cast<void>(
+        FinishStdout(WriteStdout(JsonFailure(kExitUsage, message, OutputIn(rest), 0))));
   }
   return kExitUsage;
 }
@@ -95,6 +116,7 @@ int RunWords(const std::vector<std::string>& words) {
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
+  HoldStandardDescriptors();
   const IgnoreBrokenPipe pipes;
   try {
     return RunWords(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

@@ -32,7 +32,7 @@ std::vector<CommandSpec> MakeCommands() {
        {{"--input", "[NAME=]PATTERN", "what to read; several patterns may follow", true},
         {"--output", "DIR", "where the result goes"},
         {"--param", "K=V", "a parameter of the job", true},
-        {"--date", "YYYY-MM-DD", "the logical date, also for {date} in patterns"},
+        {"--date", "YYYY-MM-DD", "the logical date, also for {date} in --input, --output"},
         kModule,
         kParallel,
         kMemory,

@@ -49,8 +49,8 @@ Status LoadModule(const std::string& path) {
     has_jobs = true;
     if (job->abi_version == kJobAbiVersion) continue;
     return Status::InvalidArgument("the module ", Printable(path),
-                                   " was built for another version of Millrace (job interface ",
-                                   job->abi_version, ", this is ", kJobAbiVersion, "); rebuild it");
+                                   " was built with the headers of another version of Millrace; "
+                                   "rebuild it with those installed with this command");
   }
   if (has_jobs) return {};
   return Status::InvalidArgument("the module ", Printable(path),

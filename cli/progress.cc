@@ -121,8 +121,13 @@ std::string ProgressBar(const Progress& progress, double seconds, const Progress
 
 std::string ProgressLine(const Progress& progress, double seconds) {
   std::string line(progress.stage);
-  line += ": " + Percent(progress) + ", " + FormatBytes(progress.bytes_done) + " of " +
-          FormatBytes(progress.bytes_total);
+  line += ": " + Percent(progress) + ", ";
+  if (progress.bytes_total > 0) {
+    line += FormatBytes(progress.bytes_done) + " of " + FormatBytes(progress.bytes_total);
+  } else {
+    line += std::to_string(progress.tasks_done) + " of " + std::to_string(progress.tasks_total) +
+            " tasks";
+  }
   Append(line, ", ", Speed(progress, seconds));
   Append(line, ", ", TimeLeft(progress, seconds));
   if (progress.spilled_bytes > 0) line += ", " + FormatBytes(progress.spilled_bytes) + " spilled";

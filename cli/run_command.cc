@@ -19,6 +19,7 @@
 #include "mapreduce/engine/plan.h"
 #include "mapreduce/engine/run.h"
 #include "mapreduce/engine/utf8.h"
+#include "mapreduce/io/input_pattern.h"
 
 namespace millrace {
 namespace {
@@ -29,8 +30,7 @@ constexpr std::uint64_t kPartsMax = 100'000;
 Result<RunRequest> MakeRequest(const Arguments& arguments) {
   if (arguments.argument.empty()) {
     return Status::InvalidArgument(
-        "which job? `millrace jobs` lists them; see `millrace run "
-        "--help`");
+        "which job? it comes right behind `run`, before --input; `millrace jobs` lists them");
   }
   if (!arguments.Has("--output")) {
     return Status::InvalidArgument("--output is missing; say where the result goes");
@@ -42,6 +42,7 @@ Result<RunRequest> MakeRequest(const Arguments& arguments) {
                      .scratch = arguments.Get("--scratch"),
                      .force = arguments.Has("--force"),
                      .dry_run = arguments.Has("--dry-run")};
+  MR_ASSIGN_OR_RETURN(request.output, WithDate("--output", request.output, request.date));
   MR_ASSIGN_OR_RETURN(request.params, PairsFlag(arguments, "--param"));
   MR_ASSIGN_OR_RETURN(const WorkFlags work, ReadWorkFlags(arguments));
   request.parallel = work.parallel;

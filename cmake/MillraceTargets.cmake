@@ -12,7 +12,8 @@ target_compile_options(millrace_options INTERFACE -Wall -Wextra -Wshadow -Wno-mi
 target_compile_options(millrace_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(MILLRACE_SANITIZE)
   target_compile_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE}
-    -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    -fno-sanitize-recover=all -fno-omit-frame-pointer
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # g++ 12 sees some in std::regex then.
   target_link_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE})
 endif()
 if(MILLRACE_BUILD_FUZZERS)
@@ -40,6 +41,8 @@ function(millrace_add_layer name)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON
     VERIFY_INTERFACE_HEADER_SETS ON LINKER_LANGUAGE CXX)
   set_property(GLOBAL APPEND PROPERTY MILLRACE_LAYERS ${target})
+  list(TRANSFORM arg_HEADERS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  set_property(GLOBAL APPEND PROPERTY MILLRACE_LAYER_HEADERS ${arg_HEADERS})
 endfunction()
 
 # millrace_add_test(LABEL NAME SOURCES a_test.cc... [DEPS t...])

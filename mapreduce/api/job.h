@@ -315,15 +315,12 @@ auto Job::Read(const std::string& name, const TsvLayout& layout,
     return api_internal::Broken();
   } else {
     const std::map<std::string, int> overrides = ColumnOverrides(name, layout.names());
-    Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
-    if (!columns.ok()) {
-      status_.Update(columns.error().Annotate("input ", name));
-      columns = TsvColumns::For<Row>(layout);
-    }
+    const Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
+    if (!columns.ok()) status_.Update(columns.error().Annotate("input ", name));
     InputSpec input{name, {}, "tsv"};
     for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
-    return Source<TsvParser<Row>, Row, TsvColumns>(*this, AddInput(std::move(input)),
-                                                   *std::move(columns));
+    return Source<TsvParser<Row>, Row, TsvColumns>(
+        *this, AddInput(std::move(input)), columns.ok() ? *columns : TsvColumns::None<Row>());
   }
 }
 

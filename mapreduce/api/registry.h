@@ -7,19 +7,19 @@
 //
 //   MR_JOB(toplist, TopList, "the most played tracks of each country")
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
+
+#include "mapreduce/api/abi_version.h"
 
 namespace millrace {
 
 class Job;
 
-/// Changes whenever a module built against older headers could not be used any more.
-inline constexpr int kJobAbiVersion = 1;
-
 /// One registered job. Lives as long as the program.
 struct JobRegistration {
-  int abi_version;
+  std::uint64_t abi_version;  ///< kJobAbiVersion where the job was compiled.
   const char* name;
   const char* summary;  ///< One line.
   void (*define)(Job&);

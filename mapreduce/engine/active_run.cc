@@ -17,10 +17,15 @@ namespace {
 
 enum class State : int { kFree, kFilling, kRunning, kPublishing, kRemoving };
 
+struct Place {
+  char path[PATH_MAX];
+  std::size_t parents_made;
+};
+
 struct Slot {
   std::atomic<State> state{State::kFree};
-  char work[PATH_MAX];
-  char scratch[PATH_MAX];
+  Place work;
+  Place scratch;
 };
 
 // A process has one run; tests have some.
@@ -70,22 +75,32 @@ void RemoveContents(int directory, int depth) {
   }
 }
 
-// True once `path` is gone.
-bool RemoveTree(const char* path) {
-  if (path[0] == '\0') return true;
-  const int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+// True once the place is gone.
+bool RemoveTree(Place& place) {
+  if (place.path[0] == '\0') return true;
+  const int directory = open(place.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (directory < 0) return true;
   RemoveContents(directory, 0);
   close(directory);
-  return rmdir(path) == 0;
+  if (rmdir(place.path) != 0) return false;
+  for (; place.parents_made > 0; --place.parents_made) {
+    char* const slash = std::strrchr(place.path, '/');
+    if (slash == nullptr || slash == place.path) break;
+    *slash = '\0';
+    if (rmdir(place.path) != 0) break;
+  }
+  return true;
 }
 
-void Copy(const std::string& path, char* to) { std::memcpy(to, path.c_str(), path.size() + 1); }
+void Copy(const ActiveRun::Directory& directory, Place& to) {
+  std::memcpy(to.path, directory.path.c_str(), directory.path.size() + 1);
+  to.parents_made = directory.parents_made;
+}
 
 }  // namespace
 
-ActiveRun::ActiveRun(const std::string& work, const std::string& scratch) {
-  if (work.size() >= PATH_MAX || scratch.size() >= PATH_MAX) return;
+ActiveRun::ActiveRun(const Directory& work, const Directory& scratch) {
+  if (work.path.size() >= PATH_MAX || scratch.path.size() >= PATH_MAX) return;
   for (int i = 0; i < kSlots; ++i) {
     if (!Move(slots[i], State::kFree, State::kFilling)) continue;
     Copy(work, slots[i].work);

@@ -12,15 +12,20 @@
 // stops in BeginPublish() or in the destructor and the process ends around it.
 
 #include <atomic>
+#include <cstddef>
 #include <string>
 
 namespace millrace {
 
 class ActiveRun {
  public:
-  /// Registers up to two directories (`scratch` may be ""). Where all slots are taken or a path is
-  /// too long, nothing is registered: the next run clears what stays.
-  ActiveRun(const std::string& work, const std::string& scratch);
+  struct Directory {
+    std::string path;              ///< May be "".
+    std::size_t parents_made = 0;  ///< So many above it go, too, where nothing else is in them.
+  };
+  /// Registers up to two directories. Where all slots are taken or a path is too long, nothing is
+  /// registered: the next run clears what stays.
+  ActiveRun(const Directory& work, const Directory& scratch);
   ActiveRun(const ActiveRun&) = delete;
   ActiveRun& operator=(const ActiveRun&) = delete;
   /// Does not return while the directories are being removed.

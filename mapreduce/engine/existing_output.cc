@@ -51,7 +51,7 @@ Result<ExistingOutput> ExamineOutput(FileSystem& files, const std::string& outpu
   Result<proto::Manifest> manifest = ReadManifest(files, output);
   if (!manifest.ok()) {
     return InTheWay(manifest.error().code() == StatusCode::kBadData
-                        ? "it is not the output of a finished run"
+                        ? "it is no output of Millrace (--force would delete what is in it)"
                         : "its manifest can't be used: " + manifest.error().message());
   }
   const auto differences = [&] { return PlanDifferences(manifest->plan(), planned.plan); };

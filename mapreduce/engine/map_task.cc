@@ -61,7 +61,7 @@ class MapSlot final : public Slot {
   Status Write(std::size_t task, const Split& split, std::uint64_t reject_order, Context& context) {
     FanOutSink out;
     out.set_timer(&timer_);
-    TaskWrites writes(stage_.writes, *phase_.parts, phase_.part_of_task[task], task, out);
+    TaskWrites writes(stage_.writes, *phase_.parts, phase_.part_of_task[task], task, timer_, out);
     MR_RETURN_IF_ERROR(MapSplit(split, reject_order, context, out));
     return writes.Close();
   }

@@ -3,11 +3,15 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
+#include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/utf8.h"
+#include "mapreduce/io/input_pattern.h"
 
 namespace millrace {
 namespace {
@@ -65,14 +69,6 @@ bool IsInside(const std::string& path, const std::string& directory) {
          (path.starts_with(directory) && (directory == "/" || path[directory.size()] == '/'));
 }
 
-std::string WithDate(std::string pattern, std::string_view date) {
-  static constexpr std::string_view kDate = "{date}";
-  for (std::size_t at = 0; (at = pattern.find(kDate, at)) != std::string::npos; at += date.size()) {
-    pattern.replace(at, kDate.size(), date);
-  }
-  return pattern;
-}
-
 }  // namespace
 
 bool MatchesInside(const std::string& pattern, const std::string& directory) {
@@ -94,13 +90,23 @@ Status CheckOverlap(FileSystem& files, const OutputPlace& place, std::string_vie
                     const std::vector<std::string>& specs,
                     const std::vector<ExecutionInput>& inputs) {
   for (const std::string& spec : specs) {
-    // Whether NAME= is a name does not matter here: at worst a path is looked at that isn't read.
-    const std::string pattern = WithDate(spec, date);
-    for (const std::string& each : {pattern, pattern.substr(pattern.find('=') + 1)}) {
-      if (!MatchesInside(each, place.output)) continue;
-      return Status::CannotCreate("--output ", Printable(place.typed), " lies inside the input ",
-                                  Printable(each), "; choose another --output");
-    }
+    // As for reading: NAME= is a name only where the job has that input.
+    const std::size_t equals = spec.find('=');
+    const bool has_name = equals != std::string::npos &&
+                          std::any_of(inputs.begin(), inputs.end(), [&](const auto& input) {
+                            return input.name == std::string_view(spec).substr(0, equals);
+                          });
+    const std::string path = has_name ? spec.substr(equals + 1) : spec;
+    MR_ASSIGN_OR_RETURN(const std::string pattern, WithDate("the input", path, date));
+    if (!MatchesInside(pattern, place.output)) continue;
+    return Status::CannotCreate("--output ", Printable(place.typed), " lies inside the input ",
+                                Printable(pattern), "; choose another --output");
+  }
+  for (fs::path above = fs::path(place.output).parent_path(); above.has_relative_path();
+       above = above.parent_path()) {
+    if (!files.Stat((above / kManifestName).string()).ok()) continue;
+    return Status::CannotCreate("--output ", Printable(place.typed), " lies inside the output ",
+                                Printable(above.string()), "; choose another --output");
   }
   if (!files.Stat(place.output).ok()) return {};  // No input can lie in what doesn't exist.
   const std::string output = RealPath(place.output);

@@ -42,6 +42,8 @@ class CreatedDirectories {
   /// Makes `path` and its parents where they are missing. kCannotCreate says which one failed.
   Status Make(const std::string& path);
   void Keep() { made_.clear(); }
+  /// How many were made: `path` of Make and so many less one above it.
+  std::size_t count() const { return made_.size(); }
 
  private:
   FileSystem& files_;

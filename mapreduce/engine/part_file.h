@@ -18,6 +18,7 @@
 #include "mapreduce/api/operators.h"
 #include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/mutex.h"
+#include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/virtual_buffer.h"
 #include "mapreduce/engine/execute.h"
 #include "mapreduce/io/output_file.h"
@@ -94,14 +95,17 @@ class PartFile {
 /// A task's end of a part file.
 class PartFileSink final : public RowSink {
  public:
-  PartFileSink(PartFile& file, std::size_t task) : file_(file), task_(task) {}
+  PartFileSink(PartFile& file, std::size_t task, PhaseTimer& timer)
+      : file_(file), task_(task), timer_(timer) {}
   Status AppendRows(std::string_view text, std::uint64_t rows) override {
+    timer_.AddBytes(Phase::kWrite, text.size());
     return file_.Append(task_, text, rows);
   }
 
  private:
   PartFile& file_;
   const std::size_t task_;
+  PhaseTimer& timer_;
 };
 
 }  // namespace millrace

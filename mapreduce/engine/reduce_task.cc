@@ -99,7 +99,7 @@ class ReduceSlot final : public Slot {
                                                phase_.reject_order + task));
       out.Add(maps.back()->map.get(), Phase::kMap);
     }
-    TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, out);
+    TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, timer_, out);
     {
       const std::unique_ptr<ReduceOperator> reducer = stage_.make_reduce(context, out);
       MR_ASSIGN_OR_RETURN(auto cursors,

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "mapreduce/engine/output_layout.h"
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/io/output_file.h"
 
@@ -104,7 +105,8 @@ Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
     char text[64];
     std::snprintf(text, sizeof(text), "%g%% of %llu records", limit_.percent,
                   static_cast<unsigned long long>(records_read));
-    allowed = std::to_string(count_) + " records were rejected, --max-rejects allows " + text;
+    allowed = std::to_string(count_) + (count_ == 1 ? " record was" : " records were") +
+              " rejected, --max-rejects allows " + text;
   } else {
     if (!IsExceeded()) return Status::Ok();
     // How many there are in all is not known: the run stopped early.
@@ -121,7 +123,7 @@ Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& dire
   if (count_ == 0) return std::optional<OutputFileRecord>();
   MR_ASSIGN_OR_RETURN(
       const std::unique_ptr<OutputFile> out,
-      OutputFile::Create(files_, JoinPath(directory, "_rejects.tsv"), Compression::kNone));
+      OutputFile::Create(files_, JoinPath(directory, kRejectsName), Compression::kNone));
   for (const auto& [order, logged] : logged_) {
     if (logged.spool_path.empty()) {
       out->Append(logged.rows);
@@ -139,7 +141,7 @@ Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& dire
     }
   }
   MR_ASSIGN_OR_RETURN(const OutputFileInfo info, out->Close());
-  return std::optional<OutputFileRecord>({"_rejects.tsv", info.bytes, count_, info.xxh128});
+  return std::optional<OutputFileRecord>({kRejectsName, info.bytes, count_, info.xxh128});
 }
 
 }  // namespace millrace

@@ -62,7 +62,8 @@ class Rerun {
       MR_ASSIGN_OR_RETURN(
           scratch, WorkDirectory::Acquire(files_, output_.ScratchBelow(scratch_) + "-rerun"));
     }
-    ActiveRun active(work.path(), scratch ? scratch->path() : "");
+    ActiveRun active({work.path(), parents.count()},
+                     {scratch ? scratch->path() : "", scratch_parents.count()});
     const std::uint64_t split_bytes = request_.split_bytes > 0
                                           ? request_.split_bytes
                                           : DefaultSplitBytes(planned_.stored_bytes, parallel_);

@@ -143,7 +143,8 @@ class JobRun {
       MR_ASSIGN_OR_RETURN(scratch,
                           WorkDirectory::Acquire(files_, place_.ScratchBelow(request_.scratch)));
     }
-    ActiveRun active(work.path(), scratch ? scratch->path() : "");
+    ActiveRun active({work.path(), parents.count()},
+                     {scratch ? scratch->path() : "", scratch_parents.count()});
     ExecutionOptions execution{
         .parallel = parallel_,
         .memory_bytes = request_.memory_bytes,

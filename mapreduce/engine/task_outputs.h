@@ -44,11 +44,11 @@ class TaskWrites {
   /// `parts`: by write, then part.
   TaskWrites(const std::vector<StageWrite>& writes,
              std::vector<std::vector<std::unique_ptr<PartFile>>>& parts, std::size_t part,
-             std::size_t task, FanOutSink& out)
+             std::size_t task, PhaseTimer& timer, FanOutSink& out)
       : task_(task) {
     for (std::size_t w = 0; w < writes.size(); ++w) {
       files_.push_back(parts[w][part].get());
-      sinks_.push_back(std::make_unique<PartFileSink>(*files_.back(), task));
+      sinks_.push_back(std::make_unique<PartFileSink>(*files_.back(), task, timer));
       writers_.push_back(writes[w].make_writer(*sinks_.back()));
       out.Add(writers_.back().get(), Phase::kWrite);
     }

@@ -86,6 +86,14 @@ class TsvColumns {
     return Find(fields, layout.names(), overrides, unused);
   }
 
+  /// No field has a column: where the layout is wrong, so that a job's definition can be looked at
+  /// to its end. Nothing is read with it.
+  template <HasFields Row>
+  static TsvColumns None() {
+    return TsvColumns(
+        std::vector<int>(std::tuple_size_v<decltype(Row::MillraceFields())>, kUnused));
+  }
+
   std::size_t field_count() const { return columns_.size(); }
   /// The 0-based column of a field, or kUnused.
   int column(std::size_t field) const { return columns_[field]; }

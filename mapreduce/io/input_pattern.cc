@@ -202,7 +202,10 @@ class Expander {
   std::map<std::string, FileInfo> found_;  // By path: `**` can come to a file twice.
 };
 
-Result<std::string> WithDate(std::string_view pattern, std::string_view date) {
+}  // namespace
+
+Result<std::string> WithDate(std::string_view what, std::string_view pattern,
+                             std::string_view date) {
   static constexpr std::string_view kDate = "{date}";
   std::string text;
   while (true) {
@@ -210,14 +213,12 @@ Result<std::string> WithDate(std::string_view pattern, std::string_view date) {
     text += pattern.substr(0, at);
     if (at == std::string_view::npos) return text;
     if (date.empty()) {
-      return Status::InvalidArgument("the input '", pattern, "' holds {date}; add --date");
+      return Status::InvalidArgument(what, " '", pattern, "' holds {date}; add --date");
     }
     text += date;
     pattern.remove_prefix(at + kDate.size());
   }
 }
-
-}  // namespace
 
 std::string_view ShardName(std::string_view path) {
   if (path.ends_with(".zst")) return path.substr(0, path.size() - 4);
@@ -232,7 +233,7 @@ bool ShardOrderLess(std::string_view a, std::string_view b) {
 
 Result<std::vector<FileInfo>> ExpandPattern(FileSystem& files, std::string_view pattern,
                                             std::string_view date) {
-  MR_ASSIGN_OR_RETURN(const std::string text, WithDate(pattern, date));
+  MR_ASSIGN_OR_RETURN(const std::string text, WithDate("the input", pattern, date));
   std::vector<std::string> components;
   for (std::size_t from = 0; from <= text.size();) {
     const std::size_t slash = std::min(text.find('/', from), text.size());

@@ -22,6 +22,11 @@
 
 namespace millrace {
 
+/// `pattern` with `date` for each `{date}`; kInvalidArgument, which names `what` it is, where there
+/// is no date.
+Result<std::string> WithDate(std::string_view what, std::string_view pattern,
+                             std::string_view date);
+
 /// The files of one pattern in shard order, each once. `date` replaces each `{date}`.
 /// kInvalidArgument: `{date}` without a date, or a link that leads back to a folder above it.
 /// kNotFound, naming the pattern: no file. Repeated slashes count as one.

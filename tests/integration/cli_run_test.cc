@@ -47,6 +47,45 @@ class CliRunTest : public MillraceTest {
   }
 };
 
+TEST_F(CliRunTest, DateInTheOutputNeedsADate) {
+  const ProcessResult run = Run({"run", "sort", "--input", "in/plays.tsv", "--output", "p/{date}"});
+  EXPECT_EQ(run.exit_code, 64);
+  EXPECT_THAT(run.err, HasSubstr("--output 'p/{date}' holds {date}; add --date"));
+  EXPECT_FALSE(Exists("p"));
+}
+
+TEST_F(CliRunTest, NothingBehindAnEqualsSignIsNoValue) {
+  const ProcessResult run =
+      Run({"run", "sort", "--input", "in/plays.tsv", "--output=", "--quiet", "--json"});
+  EXPECT_EQ(run.exit_code, 64);
+  EXPECT_THAT(run.err, HasSubstr("--output= has nothing behind it"));
+  EXPECT_FALSE(Exists("--quiet"));
+  EXPECT_EQ(Run({"run", "sort", "--input", "in/plays.tsv", "--output", ""}).exit_code, 64);
+}
+
+TEST_F(CliRunTest, AFailedCommandLineStillSaysItsOutput) {
+  const ProcessResult run = Run({"run", "sort", "--output", "z", "--json", "--bogus"});
+  EXPECT_EQ(run.exit_code, 64);
+  EXPECT_EQ(nlohmann::json::parse(run.out)["output"], "z");
+}
+
+// "dt=..." is a path where the job has no input of that name, also when outputs are checked.
+TEST_F(CliRunTest, OutputMayBeNamedAsWhatIsBehindAnEqualsSign) {
+  Write("dt=day/x.tsv", "b\na\n");
+  const ProcessResult run = Run({"run", "sort", "--input", "dt=day/", "--output", "day"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(Read("day/part-00000.tsv"), "a\nb\n");
+}
+
+TEST_F(CliRunTest, NoOutputGoesIntoAnother) {
+  ASSERT_EQ(TopList().exit_code, 0);
+  const ProcessResult run =
+      Run({"run", "sort", "--input", "in/plays.tsv", "--output", "out/deep/er"});
+  EXPECT_EQ(run.exit_code, 73);
+  EXPECT_THAT(run.err, HasSubstr("lies inside the output"));
+  EXPECT_EQ(Run({"verify", "out"}).exit_code, 0);
+}
+
 TEST_F(CliRunTest, TopListEndToEnd) {
   const ProcessResult run = TopList();
   ASSERT_EQ(run.exit_code, 0) << run.err;
@@ -331,12 +370,12 @@ TEST_F(CliRunTest, RejectsAreSetAsideUpToTheLimit) {
   EXPECT_THAT(TopList().err, HasSubstr("up to date"));  // The limit is no part of the plan.
 }
 
-TEST_F(CliRunTest, DateStandsForItselfInPatterns) {
+TEST_F(CliRunTest, DateStandsForItselfInInputAndOutput) {
   Write("logs/2026-11-21/plays.tsv", kPlays);
   const ProcessResult run = Run({"run", "toplist", "--input", "logs/{date}/*.tsv", "--date",
                                  "2026-11-21", "--output", "out/{date}"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(Manifest("out/{date}")["plan"]["date"], "2026-11-21");
+  EXPECT_EQ(Manifest("out/2026-11-21")["plan"]["date"], "2026-11-21");
 }
 
 TEST_F(CliRunTest, PlainProgressLinesWhereStderrIsNoTerminal) {

@@ -311,6 +311,21 @@ std::string UserAndMs(const std::string& row, Params params) {
   return rejects.reason.empty() ? sink.seen : rejects.reason;
 }
 
+TEST(ColumnTest, AFieldThatTheLayoutLacksIsAnErrorOfTheJob) {
+  struct Typo {
+    std::string_view usr;
+    MR_FIELDS(Typo, usr)
+  };
+  struct Use {
+    void Map(const Typo& row, Emitter<std::string_view, Unit>& emit) { emit(row.usr); }
+  };
+  Job job({});
+  job.Read<Typo>("plays", kPlays).Map<Use>().Reduce<Count>().Write<Tsv>("counts");
+  const Status status = job.Finish();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("usr"));
+}
+
 TEST(ColumnTest, IsWhereTheLayoutSaysUnlessMoved) {
   const std::string row = "1\t2\t3\t4\t5\t6\t7";
   EXPECT_EQ(UserAndMs(row, {}), "2 5");

@@ -62,7 +62,7 @@ TEST(ProgressTest, LineSaysHowFarAndHowLong) {
   EXPECT_EQ(ProgressLine(Half(), 10),
             "stage-1 map: 50 %, 50.0 MiB of 100.0 MiB, 5.0 MiB/s, 0:10 left");
   EXPECT_THAT(ProgressLine(Half(), 7200), HasSubstr("2:00:00 left"));
-  EXPECT_EQ(ProgressLine({.stage = "x"}, 0), "x: 0 %, 0 B of 0 B");
+  EXPECT_EQ(ProgressLine({.stage = "x"}, 0), "x: 0 %, 0 of 0 tasks");
 }
 
 TEST(ProgressTest, BarFitsTheTerminal) {

@@ -51,7 +51,7 @@ class ActiveRunTest : public testing::Test {
 
 TEST_F(ActiveRunTest, RemovesBothTreesAndFollowsNoLink) {
   EXPECT_EQ(InChild([this] {
-              const ActiveRun run((root_ / "work").string(), (root_ / "spill").string());
+              const ActiveRun run({(root_ / "work").string()}, {(root_ / "spill").string()});
               RemoveActiveRuns();
               _exit(7);
             }),
@@ -61,10 +61,27 @@ TEST_F(ActiveRunTest, RemovesBothTreesAndFollowsNoLink) {
   EXPECT_TRUE(fs::exists(root_ / "outside"));
 }
 
+TEST_F(ActiveRunTest, RemovesTheFoldersMadeAboveThemWhereNothingElseIsInThem) {
+  fs::create_directories(root_ / "a/b/c/work");
+  fs::create_directories(root_ / "d/e/spill");
+  std::ofstream(root_ / "d/somebody's") << "x";
+  EXPECT_EQ(InChild([this] {
+              const ActiveRun run({(root_ / "a/b/c/work").string(), 2},
+                                  {(root_ / "d/e/spill").string(), 2});
+              RemoveActiveRuns();
+              _exit(7);
+            }),
+            7);
+  EXPECT_TRUE(fs::exists(root_ / "a"));
+  EXPECT_FALSE(fs::exists(root_ / "a/b"));
+  EXPECT_TRUE(fs::exists(root_ / "d/somebody's"));
+  EXPECT_FALSE(fs::exists(root_ / "d/e"));
+}
+
 TEST_F(ActiveRunTest, LeavesARunAloneThatPublishesOrHasEnded) {
   EXPECT_EQ(InChild([this] {
-              { const ActiveRun ended((root_ / "spill").string(), ""); }
-              ActiveRun run((root_ / "work").string(), "");
+              { const ActiveRun ended({(root_ / "spill").string()}, {}); }
+              ActiveRun run({(root_ / "work").string()}, {});
               if (IsAnyRunPublishing()) _exit(1);
               run.BeginPublish();
               if (!IsAnyRunPublishing()) _exit(2);
@@ -77,7 +94,7 @@ TEST_F(ActiveRunTest, LeavesARunAloneThatPublishesOrHasEnded) {
 
 TEST_F(ActiveRunTest, RunWhoseDirectoriesAreRemovedNeverPublishes) {
   EXPECT_EQ(InChild([this] {
-              ActiveRun run((root_ / "work").string(), "");
+              ActiveRun run({(root_ / "work").string()}, {});
               RemoveActiveRuns();
               std::thread ender([] {
                 usleep(50'000);

@@ -151,7 +151,8 @@ class FileCheck {
       return;
     }
     const std::string layer = LayerOf(include.path);
-    const bool is_generated = include.path.ends_with(".pb.h");
+    const bool is_message = include.path.ends_with(".pb.h");
+    const bool is_generated = is_message || fs::exists(root_ / (include.path + ".in"));
     const bool is_own =
         IsOutsideProject(path_) && fs::exists((root_ / path_).parent_path() / include.path);
     if (!is_generated && !is_own && !fs::exists(root_ / include.path)) {
@@ -164,7 +165,7 @@ class FileCheck {
       Report(line, "includes \"" + include.path + "\": this folder must not know " + layer);
     } else if (layer.empty() && !path_.starts_with("tests/")) {
       Report(line, "includes \"" + include.path + "\", which belongs to no layer");
-    } else if (is_generated && LayerOf(path_) != "engine" && LayerOf(path_) != "master" &&
+    } else if (is_message && LayerOf(path_) != "engine" && LayerOf(path_) != "master" &&
                LayerOf(path_) != "worker" && !path_.starts_with("tests/")) {
       Report(line, "includes \"" + include.path + "\": messages stay in engine, master and worker");
     }
