@@ -13,23 +13,12 @@
 #include <cstring>
 #include <string_view>
 
+#include "mapreduce/base/bytes.h"
 #include "mapreduce/formats/byte_masks.h"
 
 namespace millrace {
 
 namespace word_scanner_internal {
-
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool kMayReadBeyond = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-inline constexpr bool kMayReadBeyond = false;
-#else
-inline constexpr bool kMayReadBeyond = true;
-#endif
-#else
-inline constexpr bool kMayReadBeyond = true;
-#endif
 
 /// Bit i is set where byte i of the `bytes` (1 to 64) bytes at `at` belongs to a word. 64 bytes are
 /// read in place where they can't reach into another page, which might not be mapped.
@@ -37,7 +26,7 @@ template <class Bytes>
 inline std::uint64_t WordMask(const char* at, std::size_t bytes) {
   if (bytes >= 64) return ~Bytes(at).Match(' ', '\t', '\r', '\n');
   const std::uint64_t inside = (std::uint64_t{1} << bytes) - 1;
-  if (kMayReadBeyond && (reinterpret_cast<std::uintptr_t>(at) & 4095) <= 4096 - 64) {
+  if (!MR_EXACT_LOADS && (reinterpret_cast<std::uintptr_t>(at) & 4095) <= 4096 - 64) {
     return ~Bytes(at).Match(' ', '\t', '\r', '\n') & inside;
   }
   char copy[64] = {};
