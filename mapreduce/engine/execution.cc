@@ -154,7 +154,7 @@ std::uint64_t Execution::CursorBytes(std::size_t stage) const {
 Status Execution::CheckGoOn(std::uint64_t order) {
   if (options_.cancel != nullptr && options_.cancel->cancelled())
     return Status::Cancelled("cancelled");
-  if (rejects_.ShouldStop(order)) return Status::BadData("too many records were rejected");
+  if (rejects_.ShouldStop(order)) return RejectLog::Stopped();
   return Status::Ok();
 }
 
@@ -278,8 +278,7 @@ Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uin
   reject_order_ += splits.size();
   const Status status = RunTasks(splits.size(), options_.parallel, options_.cancel,
                                  [&] { return MakeMapSlot(*this, phase); });
-  MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
-  return status;
+  return rejects_.Outcome(status);
 }
 
 // Without a reduce the order is the input's. Parts are cut between shards, by stored bytes, so
@@ -332,8 +331,7 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   const Status status = RunTasks(
       splits.size(), options_.parallel, options_.cancel, [&] { return MakeMapSlot(*this, phase); },
       [&](std::size_t task) { AbandonBehind(files, task); });
-  MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
-  MR_RETURN_IF_ERROR(status);
+  MR_RETURN_IF_ERROR(rejects_.Outcome(status));
   for (std::size_t w = 0; w < spec.writes.size(); ++w) {
     for (const auto& file : files[w]) {
       if (file->first_task() == file->end_task()) MR_RETURN_IF_ERROR(file->FinishEmpty());
@@ -383,8 +381,7 @@ Status Execution::RunReduce(std::size_t stage) {
       phase.ranges.size(), slots, options_.cancel, [&] { return MakeReduceSlot(*this, phase); },
       [&](std::size_t task) { AbandonBehind(files, task); },
       is_last ? StartOrder(phase.ranges, slots) : std::vector<std::size_t>());
-  MR_RETURN_IF_ERROR(rejects_.Check(0, /*is_final=*/false));
-  MR_RETURN_IF_ERROR(status);
+  MR_RETURN_IF_ERROR(rejects_.Outcome(status));
   for (std::size_t w = 0; w < spec.writes.size(); ++w)
     CollectFiles(spec.writes[w].output, files[w]);
   return Status::Ok();

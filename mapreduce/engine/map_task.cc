@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/map_task.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "mapreduce/engine/task_outputs.h"
 #include "mapreduce/formats/line_blocks.h"
@@ -44,8 +46,11 @@ class MapSlot final : public Slot {
     const Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
                                                 : Write(task, split, reject_order, context);
     ThisThreadsRecord() = nullptr;
-    MR_RETURN_IF_ERROR(status);
-    return rejects.Close();
+    if (status.ok()) return rejects.Close();
+    // Damage to a file is never a reject: what was made of it before it was noticed is none,
+    // either.
+    if (status.code() != StatusCode::kCancelled) rejects.Discard(status);
+    return status;
   }
 
   Status Close() override { return collector_ != nullptr ? collector_->Close() : Status::Ok(); }
@@ -87,30 +92,49 @@ class MapSlot final : public Slot {
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<ShardReader> reader,
                         ShardReader::Open(execution_.files(), shard, piece.range,
                                           &execution_.digest(piece.input, piece.shard), &timer_));
-    LineBlockReader blocks(*reader, piece.range, execution_.record_bytes_max(), shard.file.path);
     const std::uint64_t stored = piece.range.stored_end - piece.range.stored_begin;
-    const std::uint64_t plain_bytes = shard.compression == Compression::kNone ? stored : 0;
-    std::uint64_t reported = 0;
+    const bool is_plain = shard.compression == Compression::kNone;
+    std::uint64_t reported = 0;  // Of compressed shards only the whole is known.
+    LineBlockReader blocks(*reader, piece.range, execution_.record_bytes_max(), shard.file.path);
+    const Status status = MapBlocks(blocks, reject_order, mapper, is_plain ? stored : 0, &reported);
+    timer_.Switch(Phase::kRead);
+    if (status.code() == StatusCode::kCancelled && !is_plain)
+      MR_RETURN_IF_ERROR(CheckRest(*reader, piece.range));
+    MR_RETURN_IF_ERROR(status);
+    MR_RETURN_IF_ERROR(reader->Finish());
+    timer_.Switch(Phase::kMap);
+    execution_.AddProgress(stored - reported, 0, 0);
+    return Status::Ok();
+  }
+
+  Status MapBlocks(LineBlockReader& blocks, std::uint64_t reject_order, MapOperator& mapper,
+                   std::uint64_t report_bytes_max, std::uint64_t* reported) {
     LineBlock block;
     for (;;) {
       MR_RETURN_IF_ERROR(execution_.CheckGoOn(reject_order));
       timer_.Switch(Phase::kRead);
       MR_ASSIGN_OR_RETURN(const bool more, blocks.Next(&block));
-      if (!more) break;
+      if (!more) return Status::Ok();
       timer_.Switch(Phase::kMap);
       const auto bytes = static_cast<std::uint64_t>(block.end - block.begin);
       timer_.AddBytes(Phase::kMap, bytes);
       const std::uint64_t records_before = mapper.record_count();
       MR_RETURN_IF_ERROR(mapper.MapBlock(block));
-      // Of compressed shards only the whole is known.
-      const std::uint64_t done = std::min(plain_bytes - reported, bytes);
-      reported += done;
+      const std::uint64_t done = std::min(report_bytes_max - *reported, bytes);
+      *reported += done;
       execution_.AddProgress(done, mapper.record_count() - records_before, 0);
     }
-    timer_.Switch(Phase::kRead);
-    MR_RETURN_IF_ERROR(reader->Finish());
-    timer_.Switch(Phase::kMap);
-    execution_.AddProgress(stored - reported, 0, 0);
+  }
+
+  // What was rejected may be damage, which some compressed files tell only at their end.
+  Status CheckRest(ShardReader& reader, const ShardRange& range) {
+    std::vector<char> bytes;
+    const CancelToken* const cancel = execution_.options().cancel;
+    while (reader.offset() < range.end && (cancel == nullptr || !cancel->cancelled())) {
+      bytes.resize(std::max(bytes.size(), reader.NextReadBytes()));
+      MR_ASSIGN_OR_RETURN(const std::size_t count, reader.Read(bytes.data(), bytes.size()));
+      if (count == 0) break;
+    }
     return Status::Ok();
   }
 

@@ -29,7 +29,7 @@ Status TaskRejects::Add(const RejectedRecord& record) {
                record.raw);
   const bool go_on = log_.Count(*this, record);
   ++count_;
-  if (!go_on) return Status::BadData("too many records were rejected");
+  if (!go_on) return RejectLog::Stopped();
   return rows_.size() > kTaskBytesInMemory ? Spool() : Status::Ok();
 }
 
@@ -56,6 +56,17 @@ Status TaskRejects::Close() {
   MutexLock lock(log_.mutex_);
   log_.logged_[order_] = std::move(logged);
   return Status::Ok();
+}
+
+void TaskRejects::Discard(const Status& failure) {
+  MutexLock lock(log_.mutex_);
+  if (log_.discarded_for_.ok() || order_ < log_.discarded_order_) {
+    log_.discarded_for_ = failure;
+    log_.discarded_order_ = order_;
+  }
+  log_.count_ -= count_;
+  std::erase_if(log_.first_, [this](const auto& shown) { return shown.first.first == order_; });
+  count_ = 0;
 }
 
 bool RejectLog::HasRoom(std::size_t bytes) {
@@ -116,6 +127,12 @@ Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
   std::string shown;
   for (const auto& [place, line] : first_) shown += "\n  " + line;
   return Status::BadData(allowed, "; correct them or raise the limit; the first:", shown);
+}
+
+Status RejectLog::Outcome(const Status& tasks) {
+  MR_RETURN_IF_ERROR(Check(0, /*is_final=*/false));
+  MutexLock lock(mutex_);
+  return tasks.code() == StatusCode::kCancelled && !discarded_for_.ok() ? discarded_for_ : tasks;
 }
 
 Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& directory) {

@@ -35,6 +35,9 @@ class TaskRejects final : public RejectSink {
   Status Add(const RejectedRecord& record) override;
   /// The task is complete: its rejects count.
   Status Close();
+  /// The task has failed otherwise, maybe because of damage in what it read: its rejects don't
+  /// count.
+  void Discard(const Status& failure);
 
  private:
   friend class RejectLog;
@@ -55,11 +58,16 @@ class RejectLog {
   RejectLog(FileSystem& files, std::string scratch_directory, RejectLimit limit)
       : files_(files), scratch_directory_(std::move(scratch_directory)), limit_(limit) {}
 
+  /// What a task ends with that is stopped because of rejects; Check() says it better.
+  static Status Stopped() { return Status::Cancelled("too many records were rejected"); }
   /// True if the limit is passed and no record of task `order` can be among the first five.
   bool ShouldStop(std::uint64_t order);
   /// kBadData, with the first five, if more than the limit was rejected. `records_read` matters
   /// for a limit in percent, which is checked only when `is_final`.
   Status Check(std::uint64_t records_read, bool is_final);
+  /// What a phase whose tasks ended with `tasks` ends with: Check() first. Tasks may have stopped
+  /// for rejects that another task then discarded: its failure counts.
+  Status Outcome(const Status& tasks);
   std::uint64_t count();
 
   /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are
@@ -92,6 +100,8 @@ class RejectLog {
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> first_ MR_GUARDED_BY(mutex_);
   std::map<std::uint64_t, Logged> logged_ MR_GUARDED_BY(mutex_);
   std::size_t bytes_ MR_GUARDED_BY(mutex_) = 0;  // Of the rows in logged_.
+  Status discarded_for_ MR_GUARDED_BY(mutex_);   // Of the smallest task that discarded its own.
+  std::uint64_t discarded_order_ MR_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace millrace

@@ -64,6 +64,34 @@ TEST_F(CliBadDaysTest, ExceptionIsARejectOfItsRecord) {
   EXPECT_EQ(Probe("fine\nthrow\n", {"--max-rejects", "50%"}).exit_code, 0);
 }
 
+// A file whose checksum comes last gives bad records first; the damage is what must be told.
+TEST_F(CliBadDaysTest, DamageIsNoReject) {
+  std::string plays;
+  for (int i = 0; i < 3000; ++i) plays += "2026-11-21\tann\tsong\tSE\t40000\n";
+  for (const int bad : {2, 20}) {
+    Write("plays.tsv", plays + (bad == 2 ? "x\nx\n" : std::string(40, '\n')) + plays);
+    ASSERT_EQ(Run({"run", "sort", "--input", "plays.tsv", "--output", "stored", "--compress",
+                   "gzip", "--force"})
+                  .exit_code,
+              0);
+    const ProcessResult whole =
+        Run({"run", "toplist", "--input", "stored/part-00000.tsv.gz", "--output", "out"});
+    EXPECT_EQ(whole.exit_code, 65);
+    EXPECT_THAT(whole.err, HasSubstr("records were rejected"));
+    std::string damaged = Read("stored/part-00000.tsv.gz");
+    damaged[damaged.size() - 8] ^= 1;  // Of the checksum behind the data.
+    Write("damaged.tsv.gz", damaged);
+    for (const char* limit : {"0", "10", "100%"}) {
+      const ProcessResult run = Run({"run", "toplist", "--input", "damaged.tsv.gz", "--output",
+                                     "out", "--max-rejects", limit});
+      EXPECT_EQ(run.exit_code, 65);
+      EXPECT_THAT(run.err, HasSubstr("damaged.tsv.gz: damaged gzip data")) << limit;
+      EXPECT_THAT(run.err, Not(HasSubstr("rejected"))) << limit;
+      EXPECT_FALSE(Exists("out"));
+    }
+  }
+}
+
 TEST_F(CliBadDaysTest, InterruptEndsTheRunAndClearsUp) {
   Write("lines.txt", [] {
     std::string lines;

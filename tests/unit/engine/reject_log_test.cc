@@ -72,12 +72,26 @@ TEST_F(RejectLogTest, ManyRejectsDoNotStayInMemory) {
   EXPECT_TRUE(ReadContent(folder_.Path("out-1/_rejects.tsv")) == expected);
 }
 
+// Bad records of a damaged file are none; who stopped because of them ends with the damage.
+TEST_F(RejectLogTest, RejectsOfAFailedTaskDoNotCount) {
+  RejectLog log(LocalFileSystem(), folder_.path(), {.count = 5});
+  TaskRejects good(log, 1), damaged(log, 2);
+  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_TRUE(Add(good, i).ok());
+  static_cast<void>(Add(damaged, 20));
+  EXPECT_EQ(log.Outcome(RejectLog::Stopped()).code(), StatusCode::kBadData);
+  damaged.Discard(Status::BadData("damage"));
+  EXPECT_EQ(log.count(), 5u);
+  EXPECT_EQ(log.Outcome(RejectLog::Stopped()).message(), "damage");
+  EXPECT_EQ(log.Outcome(Status::BadData("other")).message(), "other");
+  EXPECT_TRUE(log.Outcome(Status::Ok()).ok());
+}
+
 TEST_F(RejectLogTest, TasksThatCannotHaveOneOfTheFirstFiveStop) {
   RejectLog log(LocalFileSystem(), folder_.path(), {.count = 0});
   TaskRejects late(log, 9), early(log, 3);
   for (std::uint64_t i = 0; i < 4; ++i) EXPECT_TRUE(Add(late, 90 + i).ok());
   EXPECT_FALSE(log.ShouldStop(10));  // Four are known.
-  EXPECT_EQ(Add(late, 94).code(), StatusCode::kBadData);
+  EXPECT_EQ(Add(late, 94).message(), RejectLog::Stopped().message());
   EXPECT_TRUE(log.ShouldStop(10));
   EXPECT_FALSE(log.ShouldStop(9));
   EXPECT_FALSE(log.ShouldStop(3));
