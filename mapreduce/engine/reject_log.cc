@@ -147,7 +147,7 @@ Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& dire
       continue;
     }
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> spool,
-                        files_.OpenForRead(logged.spool_path));
+                        files_.OpenForRead(logged.spool_path, FileUse::kScratch));
     std::vector<char> piece(std::size_t{1} << 20);
     for (std::uint64_t offset = 0;;) {
       MR_ASSIGN_OR_RETURN(const std::size_t bytes,

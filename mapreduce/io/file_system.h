@@ -45,17 +45,17 @@ class RandomAccessFile {
 class WritableFile {
  public:
   virtual ~WritableFile() = default;
-  /// Writes all of `bytes` behind what is there.
+  /// Writes all of `bytes` behind what is there; an error may be told later, by Close at the last.
   virtual Status Append(std::string_view bytes) = 0;
   /// Returns when the contents will survive a power cut (the name: see SyncDirectory).
   virtual Status Sync() = 0;
   virtual Status Close() = 0;
 };
 
-/// What a new file is for.
+/// What a file is for.
 enum class FileUse {
-  kKept,     ///< Will be synced: write-back starts early, so that Sync is short.
-  kScratch,  ///< Will be read soon and removed: best never written to the disk.
+  kKept,     ///< An input, or an output that will be synced.
+  kScratch,  ///< Written once, read once from front to back by each reader, removed.
 };
 
 /// Thread-safe.
@@ -64,7 +64,11 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   /// Only regular files: a directory, pipe or device is kBadData.
-  virtual Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path) = 0;
+  virtual Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path,
+                                                                FileUse use) = 0;
+  Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path) {
+    return OpenForRead(path, FileUse::kKept);
+  }
   /// A new, empty file; kCannotCreate if the name is taken.
   virtual Result<std::unique_ptr<WritableFile>> Create(const std::string& path, FileUse use) = 0;
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path) {

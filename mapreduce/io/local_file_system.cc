@@ -12,13 +12,13 @@
 #include <cerrno>
 #include <utility>
 
+#include "mapreduce/io/descriptor.h"
 #include "mapreduce/io/errno_status.h"
 #include "mapreduce/io/file_system.h"
+#include "mapreduce/io/local_write_file.h"
 
 namespace millrace {
 namespace {
-
-constexpr std::uint64_t kWriteBackBytes = std::uint64_t{8} << 20;
 
 FileInfo ToFileInfo(std::string path, const struct stat& stat) {
   return {.path = std::move(path),
@@ -28,23 +28,6 @@ FileInfo ToFileInfo(std::string path, const struct stat& stat) {
           .device = stat.st_dev,
           .is_directory = S_ISDIR(stat.st_mode)};
 }
-
-// Closes on every way out.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.Take()) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  int Take() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 int OpenRetrying(int directory_fd, const char* path, int flags, mode_t mode = 0) {
   if (IoFails()) return -1;
@@ -57,7 +40,8 @@ int OpenRetrying(int directory_fd, const char* path, int flags, mode_t mode = 0)
 
 class LocalReadFile : public RandomAccessFile {
  public:
-  LocalReadFile(std::string path, Descriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  LocalReadFile(std::string path, Descriptor fd, FileUse use)
+      : path_(std::move(path)), fd_(std::move(fd)), use_(use) {}
 
   Result<std::size_t> ReadAt(std::uint64_t offset, char* into, std::size_t n) override {
     std::size_t done = 0;
@@ -73,6 +57,7 @@ class LocalReadFile : public RandomAccessFile {
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
     }
+    if (use_ == FileUse::kScratch) HintAt(offset, done);
     return done;
   }
 
@@ -83,59 +68,18 @@ class LocalReadFile : public RandomAccessFile {
   }
 
  private:
+  // What was read won't be read again, what follows will: so the kernel reads ahead while these
+  // bytes are used, and few of its pages serve for the whole file.
+  void HintAt(std::uint64_t offset, std::size_t bytes) const {
+    const auto from = static_cast<off_t>(offset);
+    const auto count = static_cast<off_t>(bytes);
+    ::posix_fadvise(fd_.get(), from + count, count, POSIX_FADV_WILLNEED);
+    ::posix_fadvise(fd_.get(), from, count, POSIX_FADV_DONTNEED);
+  }
+
   const std::string path_;
   const Descriptor fd_;
-};
-
-class LocalWriteFile : public WritableFile {
- public:
-  LocalWriteFile(std::string path, Descriptor fd, FileUse use)
-      : path_(std::move(path)), fd_(std::move(fd)), use_(use) {}
-
-  Status Append(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      const ssize_t put = IoFails() ? -1 : ::write(fd_.get(), bytes.data(), bytes.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return WriteErrno("write", path_, errno);
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-      written_bytes_ += static_cast<std::uint64_t>(put);
-    }
-    StartWriteBack();
-    return Status::Ok();
-  }
-
-  Status Sync() override {
-    int result;
-    do {
-      result = IoFails() ? -1 : ::fsync(fd_.get());
-    } while (result != 0 && errno == EINTR);
-    return result == 0 ? Status::Ok() : WriteErrno("sync", path_, errno);
-  }
-
-  Status Close() override {
-    const bool fails = IoFails();
-    // Not repeated after EINTR: on Linux the descriptor is gone. Some file systems (NFS) report
-    // a failed write only here.
-    if (::close(fd_.Take()) != 0 && errno != EINTR) return WriteErrno("close", path_, errno);
-    return fails ? WriteErrno("close", path_, EIO) : Status::Ok();
-  }
-
- private:
-  void StartWriteBack() {
-    if (use_ != FileUse::kKept || written_bytes_ - started_bytes_ < kWriteBackBytes) return;
-    // Only a hint: an error will come again, and count, at Sync.
-    if (!IoFails()) {
-      ::sync_file_range(fd_.get(), static_cast<off_t>(started_bytes_),
-                        static_cast<off_t>(written_bytes_ - started_bytes_), SYNC_FILE_RANGE_WRITE);
-    }
-    started_bytes_ = written_bytes_;
-  }
-
-  const std::string path_;
-  Descriptor fd_;
   const FileUse use_;
-  std::uint64_t written_bytes_ = 0;
-  std::uint64_t started_bytes_ = 0;  // Of these the write-back has been started.
 };
 
 // Closes the stream, and with it its descriptor.
@@ -220,7 +164,8 @@ Status SyncTreeOf(const Directory& directory, const std::string& path) {
 
 class Local : public FileSystem {
  public:
-  Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path) override {
+  Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path,
+                                                        FileUse use) override {
     // O_NONBLOCK: opening a pipe must not wait for its writer. Regular files ignore it.
     Descriptor fd(OpenRetrying(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY));
     if (fd.get() < 0) return ReadErrno("open", path, errno);
@@ -231,7 +176,7 @@ class Local : public FileSystem {
                              S_ISDIR(stat.st_mode) ? "directory" : "pipe, socket or device",
                              "; an input must be a regular file");
     }
-    return std::unique_ptr<RandomAccessFile>(new LocalReadFile(path, std::move(fd)));
+    return std::unique_ptr<RandomAccessFile>(new LocalReadFile(path, std::move(fd), use));
   }
 
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path, FileUse use) override {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All output goes to its encoder in slices of 1 MiB of content, whatever Append was given: that is
-// a zstd frame, and it makes the compressed bytes independent of the caller's slicing.
+// What is compressed goes to its encoder in slices of 1 MiB of content, whatever Append was given:
+// that is a zstd frame, and it makes the compressed bytes independent of the caller's slicing.
 
 #include "mapreduce/io/output_file.h"
 
@@ -132,8 +132,9 @@ class EncodedOutputFile : public OutputFile {
         path_(std::move(path)),
         file_(std::move(file)),
         encoder_(std::move(encoder)) {
+    if (encoder_ == nullptr) return;
     slice_.reserve(kSliceBytes);
-    if (encoder_ != nullptr) status_ = encoder_->Begin(&stored_);
+    status_ = encoder_->Begin(&stored_);
   }
 
   ~EncodedOutputFile() override {
@@ -141,6 +142,10 @@ class EncodedOutputFile : public OutputFile {
   }
 
   void Append(std::string_view bytes) override {
+    if (encoder_ == nullptr) {
+      if (status_.ok()) status_ = Store(bytes);
+      return;
+    }
     while (!bytes.empty() && status_.ok()) {
       if (slice_.empty() && bytes.size() >= kSliceBytes) {  // Without a copy.
         status_ = Write(bytes.substr(0, kSliceBytes));
@@ -174,7 +179,6 @@ class EncodedOutputFile : public OutputFile {
   }
 
   Status Write(std::string_view slice) {
-    if (encoder_ == nullptr) return Store(slice);
     MR_RETURN_IF_ERROR(encoder_->Encode(slice, &stored_).Annotate(path_));
     return Flush();
   }

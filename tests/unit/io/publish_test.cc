@@ -16,8 +16,9 @@ using Files = std::map<std::string, std::string>;
 class WithoutExchange : public FileSystem {
  public:
   using FileSystem::Create;
-  Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path) override {
-    return local_.OpenForRead(path);
+  Result<std::unique_ptr<RandomAccessFile>> OpenForRead(const std::string& path,
+                                                        FileUse use) override {
+    return local_.OpenForRead(path, use);
   }
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path, FileUse use) override {
     return local_.Create(path, use);
