@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The most played tracks of each country and of the world (`*`): `country, rank, track, n`. With
 // by=listeners n counts users: sorted by (track, user, country), one pass serves both scopes.
-#include <map>
 #include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "mapreduce/api/job.h"
 #include "mapreduce/api/registry.h"
@@ -55,22 +57,30 @@ struct TrackListener {
   }
 };
 
-struct CountListeners {
+// Listeners come sorted by user, a user's countries one after the other.
+class CountListeners {
+ public:
   void Reduce(const Name& track, Values<KeyValue<TrackUserCountry, Unit>>& listeners,
               Emitter<CountryTrack, std::int64_t>& emit) {
-    std::map<std::string, std::int64_t, std::less<>> countries;
     std::int64_t world = 0;
-    std::string last_user, last_country;
     for (const auto& [key, unit] : listeners) {
       const auto& [also_track, user, country] = key;
-      if (world > 0 && user == last_user && country == last_country) continue;
-      if (world == 0 || user != last_user) ++world;
-      last_user = user;
-      ++countries[last_country = country];
+      const bool is_new = world == 0 || user != user_;
+      if (!is_new && country == country_) continue;
+      if (is_new) ++world, user_ = user;
+      auto& count = *countries_.try_emplace(country_ = country).first;
+      if (count.second++ == 0) counted_.push_back(&count);
     }
     emit({"*", track}, world);
-    for (const auto& [country, n] : countries) emit({country, track}, n);
+    for (auto* count : counted_) emit({count->first, track}, std::exchange(count->second, 0));
+    counted_.clear();
+    if (countries_.size() > 10000) countries_.clear();
   }
+
+ private:
+  std::unordered_map<std::string, std::int64_t> countries_;  // Kept: most tracks have the same.
+  std::vector<std::pair<const std::string, std::int64_t>*> counted_;
+  std::string user_, country_;
 };
 
 struct ByCountry {

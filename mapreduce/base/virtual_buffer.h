@@ -33,6 +33,10 @@ class VirtualBuffer {
   const char* data() const { return data_; }
   std::size_t size() const { return size_; }
 
+  /// As if [from, to) had been reserved with `huge_pages`: for what turns out to be large. Below
+  /// 2 MiB it does nothing: a huge page is no gain there, and zeroing it costs.
+  void PreferHugePages(std::size_t from, std::size_t to);
+
   /// Gives the memory of the whole pages inside [from, to) back; they read as zeros afterwards.
   /// Requires: from <= to <= size().
   void Release(std::size_t from, std::size_t to);

@@ -122,8 +122,9 @@ Execution::Execution(FileSystem& files, const JobGraph& graph,
   }
 }
 
-// Runs that are combined shrink, so most of the budget may hold them. Else the shuffle is as large
-// as the input: if that won't fit, to keep a part of it would only make the slots' runs smaller.
+// Runs that are combined shrink, so most of the budget may hold them. Else the shuffle may be as
+// large as the input: if that is far from fitting, to keep a part of it would only make the slots'
+// runs smaller.
 std::uint64_t Execution::RetainedBytesMax(const StageSpec& stage) const {
   if (stage.make_combiner == nullptr) {
     std::uint64_t expected = 0;
@@ -133,7 +134,7 @@ std::uint64_t Execution::RetainedBytesMax(const StageSpec& stage) const {
         expected += shard.file.bytes * (shard.compression == Compression::kNone ? 1 : 4);
       }
     }
-    if (expected > options_.memory_bytes / 2) return 0;
+    if (expected > options_.memory_bytes) return 0;
   }
   return options_.memory_bytes / 4 * 3;
 }

@@ -5,11 +5,13 @@
 // What one slot does with the emissions of its map tasks. *When* to seal is decided here, *how* to
 // store a run in RunStore:
 //
-//   SortCollector    buffers records; seals a run when the budget is short and at each task's end,
-//                    so that no run mixes tasks and the order of values is that of the input
+//   SortCollector    buffers records; seals a run when the budget is short, at each task's end, so
+//                    that no run mixes tasks and the order of values is that of the input, and,
+//                    while runs stay in memory, at 32 MiB
 //   TableCollector   combines in place; its states know no order, so one table serves all tasks of
 //                    the slot (a sorted output per 64 MiB split costs wordcount 35-40 %). Where
-//                    combining finds too few equal keys it stops: the rest goes to a SortCollector
+//                    combining finds too few equal keys it stops: the rest goes to a SortCollector,
+//                    whose runs then need not end with a task
 
 #include <cstdint>
 #include <memory>
@@ -21,7 +23,9 @@
 #include "mapreduce/shuffle/combining_table.h"
 #include "mapreduce/shuffle/emit_batch.h"
 #include "mapreduce/shuffle/group_reader.h"
+#include "mapreduce/shuffle/retaining_sink.h"
 #include "mapreduce/shuffle/run_store.h"
+#include "mapreduce/shuffle/sampling_cursor.h"
 #include "mapreduce/shuffle/sort_buffer.h"
 
 namespace millrace {
@@ -68,15 +72,20 @@ class SortCollector final : public Collector {
 
  private:
   Status Seal(bool memory_is_short);
-  Status SealCombined();
+  Status SealCombined(std::unique_ptr<RunCursor> records);
+  Status KeepRun(RunCursor& records);
+  std::unique_ptr<RunCursor> Sampling(std::unique_ptr<RunCursor> records);
+  Status CloseRun(RetainingSink& sink);
   Status WriteRun(RunCursor& cursor);
   Status SpillBatch(const EmitBatch& batch);
   RunOrder NextOrder() { return {order_.task, order_.sequence++}; }
 
   const CollectorOptions options_;
   const bool combines_kept_;
+  bool keeps_runs_;  // None has gone to a file so far.
   SortBuffer buffer_;
   RunOrder order_;
+  const SampledKey sampled_;
   KeySampler sample_;
 };
 
@@ -94,6 +103,8 @@ class TableCollector : public Collector {
   /// Adds the values of records [from, from + count) to their states.
   virtual void Apply(const EmitBatch& batch, std::size_t from, std::size_t count,
                      const CombiningTable::Chunk& chunk) = 0;
+  /// Whether a record with a state for its value is the record itself.
+  virtual bool IsStateless() const = 0;
   /// Emits records [from, end) to `out` with a state for each value.
   virtual void EmitStates(const EmitBatch& batch, std::size_t from, EmitBatch& out) = 0;
 
@@ -110,6 +121,7 @@ class TableCollector : public Collector {
   std::uint64_t window_resolved_ = 0;
   std::uint64_t window_new_ = 0;
   std::uint64_t sequence_ = 0;
+  const SampledKey sampled_;
   KeySampler sample_;
 };
 

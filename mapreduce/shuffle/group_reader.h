@@ -67,12 +67,11 @@ class GroupReader {
   bool IsSame(const RecordView& record) const {
     if (prefix_bytes_ == nullptr) {
       if (record.prefix != prefix_ || record.key_bytes != key_.size()) return false;
-      return key_.size() <= 8 || std::memcmp(record.key + 8, key_.data() + 8, key_.size() - 8) == 0;
+      return EqualBehindPrefix(record.key, key_.data(), key_.size());
     }
     if (record.key_bytes < key_.size()) return false;
     if (key_.size() < 8) return std::memcmp(record.key, key_.data(), key_.size()) == 0;
-    return record.prefix == prefix_ &&
-           std::memcmp(record.key + 8, key_.data() + 8, key_.size() - 8) == 0;
+    return record.prefix == prefix_ && EqualBehindPrefix(record.key, key_.data(), key_.size());
   }
 
   Merger& merger_;

@@ -7,6 +7,7 @@
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/shuffle/emit_batch.h"
+#include "mapreduce/shuffle/record_codec.h"
 
 namespace millrace {
 
@@ -21,14 +22,14 @@ std::shared_ptr<const MemoryRun> MemoryRun::OfRecords(const SortEntry* entries, 
   return run;
 }
 
-std::shared_ptr<const MemoryRun> MemoryRun::OfBlocks(std::vector<SortEntry> entries,
-                                                     std::vector<std::unique_ptr<char[]>> blocks,
+std::shared_ptr<const MemoryRun> MemoryRun::OfBlocks(std::vector<Block> blocks,
+                                                     std::vector<std::unique_ptr<char[]>> memory,
+                                                     std::size_t count,
                                                      std::uint64_t charged_bytes) {
   std::shared_ptr<MemoryRun> run(new MemoryRun);
-  run->owned_entries_ = std::move(entries);
-  run->entries_ = run->owned_entries_.data();
-  run->count_ = run->owned_entries_.size();
   run->blocks_ = std::move(blocks);
+  run->block_memory_ = std::move(memory);
+  run->count_ = count;
   run->charged_bytes_ = charged_bytes;
   return run;
 }
@@ -84,10 +85,11 @@ std::size_t MemoryRun::LowerBound(std::string_view key) const {
   return low;
 }
 
-/// Views of a slice, some at a time; the records of the next batch are prefetched.
-class MemoryRunCursor final : public RunCursor {
+/// Views of a slice of entries or cells, some at a time; the records of the next batch are
+/// prefetched.
+class IndexedCursor final : public RunCursor {
  public:
-  MemoryRunCursor(const MemoryRun& run, std::size_t begin, std::size_t end)
+  IndexedCursor(const MemoryRun& run, std::size_t begin, std::size_t end)
       : run_(run), next_(begin), end_(end) {}
 
   Result<bool> Next(std::span<const RecordView>* batch) override {
@@ -116,10 +118,83 @@ class MemoryRunCursor final : public RunCursor {
   std::array<RecordView, kBatchRecordsMax> views_;
 };
 
+/// The records of a slice of the blocks.
+class BlockCursor final : public RunCursor {
+ public:
+  BlockCursor(const MemoryRun& run, const KeyRange& range)
+      : range_(range), block_(run.blocks_.data()), end_(block_ + run.blocks_.size()) {
+    if (range_.begin.has_value()) {
+      begin_ = MakeRecordView(*range_.begin, {});
+      is_before_begin_ = true;
+      // Equal keys may span blocks: those before the first block that starts with the key may end
+      // with it, too.
+      const MemoryRun::Block* const at = FirstBlockFrom(*range_.begin);
+      if (at != block_) block_ = at - 1;
+    }
+    if (range_.end.has_value()) {
+      last_ = MakeRecordView(*range_.end, {});
+      end_ = std::max(block_, FirstBlockFrom(*range_.end));
+      if (range_.begin.has_value() && *range_.begin >= *range_.end) block_ = end_;
+    }
+  }
+
+  Result<bool> Next(std::span<const RecordView>* batch) override {
+    *batch = {};
+    for (;;) {
+      if (decoder_.records_left() == 0) {
+        if (block_ == end_) return false;
+        decoder_.Begin(block_->payload, block_->payload + block_->bytes, block_->record_count);
+        ++block_;
+      }
+      const auto decoded = decoder_.Next();
+      if (!decoded) return Status::Internal("a run in memory is damaged");
+      std::span<const RecordView> records = *decoded;
+      if (is_before_begin_) {
+        const auto first = std::lower_bound(records.begin(), records.end(), begin_, KeyLess);
+        records = records.subspan(static_cast<std::size_t>(first - records.begin()));
+        if (records.empty()) continue;
+        is_before_begin_ = false;
+      }
+      if (range_.end.has_value() && !KeyLess(records.back(), last_)) {
+        const auto end = std::lower_bound(records.begin(), records.end(), last_, KeyLess);
+        records = records.first(static_cast<std::size_t>(end - records.begin()));
+        decoder_.Skip();
+        block_ = end_;
+        if (records.empty()) return false;
+      }
+      *batch = records;
+      return true;
+    }
+  }
+
+ private:
+  // A block's first key shares nothing, so it lies there whole.
+  static std::string_view FirstKey(const MemoryRun::Block& block) {
+    const char* const end = block.payload + block.bytes;
+    std::uint64_t shared = 0, key_bytes = 0, value_bytes = 0;
+    const char* at = GetVarint(block.payload, end, &shared);
+    at = GetVarint(at, end, &key_bytes);
+    at = GetVarint(at, end, &value_bytes);
+    return {at, key_bytes};
+  }
+  const MemoryRun::Block* FirstBlockFrom(std::string_view key) const {
+    return std::partition_point(
+        block_, end_, [&](const MemoryRun::Block& block) { return FirstKey(block) < key; });
+  }
+
+  const KeyRange range_;
+  const MemoryRun::Block* block_;
+  const MemoryRun::Block* end_;
+  RecordView begin_, last_;  // Of range_, where it has them.
+  bool is_before_begin_ = false;
+  RecordDecoder decoder_;
+};
+
 std::unique_ptr<RunCursor> MemoryRun::Read(const KeyRange& range) const {
+  if (!blocks_.empty()) return std::make_unique<BlockCursor>(*this, range);
   const std::size_t begin = range.begin ? LowerBound(*range.begin) : 0;
   const std::size_t end = range.end ? LowerBound(*range.end) : count_;
-  return std::make_unique<MemoryRunCursor>(*this, begin, std::max(begin, end));
+  return std::make_unique<IndexedCursor>(*this, begin, std::max(begin, end));
 }
 
 }  // namespace millrace

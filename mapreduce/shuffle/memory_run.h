@@ -2,12 +2,17 @@
 #ifndef MAPREDUCE_SHUFFLE_MEMORY_RUN_H_
 #define MAPREDUCE_SHUFFLE_MEMORY_RUN_H_
 
-// A sorted run that stays in memory: sorted entries and the bytes they refer to. What a local run
-// does not have to write out is read from here.
+// A sorted run that stays in memory: what a local run does not have to write out is read from here.
+// Three layouts:
 //
-// Two layouts: records as an EmitBatch writes them (header, key, value), found through an entry;
-// or fixed cells of a combining table, packed in key order: key bytes zero-padded, their number
-// plus one in the last byte, then the state.
+//   blocks     records as in a run file's blocks (record_codec.h), a few KiB each
+//   cells      fixed cells of a combining table, packed in key order: key bytes zero-padded, their
+//              number plus one in the last byte, then the state
+//   records    as an EmitBatch writes them (header, key, value), found through sorted entries:
+//              what was sorted and is about to be read once
+//
+// Each page of memory costs its first touch (in a virtual machine up to 15 us), so what is kept is
+// packed: 15 M listeners took 300 instead of 850 MiB, and 4 s of CPU time less.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,10 +34,15 @@ class MemoryRun {
   static std::shared_ptr<const MemoryRun> OfRecords(const SortEntry* entries, std::size_t count,
                                                     std::vector<VirtualBuffer> memory,
                                                     std::uint64_t charged_bytes);
-  /// The same with entries and records in blocks of the heap.
-  static std::shared_ptr<const MemoryRun> OfBlocks(std::vector<SortEntry> entries,
-                                                   std::vector<std::unique_ptr<char[]>> blocks,
-                                                   std::uint64_t charged_bytes);
+  /// What RecordEncoder made of sorted records; `memory` holds the blocks.
+  struct Block {
+    const char* payload = nullptr;
+    std::uint32_t bytes = 0;
+    std::uint32_t record_count = 0;
+  };
+  static std::shared_ptr<const MemoryRun> OfBlocks(std::vector<Block> blocks,
+                                                   std::vector<std::unique_ptr<char[]>> memory,
+                                                   std::size_t count, std::uint64_t charged_bytes);
   /// `cells`: count cells of cell_key_bytes (16 or 32) + state_bytes, in key order.
   static std::shared_ptr<const MemoryRun> OfCells(const char* cells, std::size_t count,
                                                   std::size_t cell_key_bytes,
@@ -45,13 +55,14 @@ class MemoryRun {
 
   std::size_t record_count() const { return count_; }
   std::uint64_t charged_bytes() const { return charged_bytes_; }
-  /// Record `i` in key order. Cost: one cache miss.
+  /// Record `i` in key order. Cost: one cache miss. Requires: a run of records or cells.
   RecordView Record(std::size_t i) const {
     return entries_ != nullptr ? EntryRecord(i) : CellRecord(i);
   }
 
  private:
-  friend class MemoryRunCursor;
+  friend class IndexedCursor;
+  friend class BlockCursor;
   MemoryRun() = default;
   RecordView EntryRecord(std::size_t i) const;
   RecordView CellRecord(std::size_t i) const;
@@ -63,8 +74,8 @@ class MemoryRun {
   std::size_t state_bytes_ = 0;
   std::size_t count_ = 0;
   std::vector<VirtualBuffer> memory_;
-  std::vector<SortEntry> owned_entries_;
-  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::vector<Block> blocks_;
+  std::vector<std::unique_ptr<char[]>> block_memory_;
   std::uint64_t charged_bytes_ = 0;
 };
 

@@ -48,18 +48,27 @@ inline RecordView MakeRecordView(std::string_view key, std::string_view value) {
           static_cast<std::uint32_t>(key.size()), static_cast<std::uint32_t>(value.size())};
 }
 
-/// CompareKeys for keys whose prefixes are equal. Negative, zero, positive.
+/// CompareKeys for keys whose prefixes are equal. Negative, zero, positive. By words, without a
+/// call: keys of a job often share more than the 8 bytes of the prefix (a merge of 15 M of 20 bytes
+/// spent a tenth of its time in memcmp).
 inline int CompareKeysBehindPrefix(const RecordView& a, const RecordView& b) {
   const std::uint32_t shorter = a.key_bytes < b.key_bytes ? a.key_bytes : b.key_bytes;
-  if (shorter >= 16) {  // The next 8 bytes tell most keys apart, without a call.
-    const std::uint64_t left = LoadBig64(a.key + 8), right = LoadBig64(b.key + 8);
+  for (std::uint32_t i = 8; i < shorter; i += 8) {
+    // The last word may begin among bytes that are known to be equal.
+    const std::uint32_t at = i + 8 <= shorter ? i : shorter - 8;
+    const std::uint64_t left = LoadBig64(a.key + at), right = LoadBig64(b.key + at);
     if (left != right) return left < right ? -1 : 1;
   }
-  if (shorter > 8) {
-    const int order = std::memcmp(a.key + 8, b.key + 8, shorter - 8);
-    if (order != 0) return order;
-  }
   return (a.key_bytes > b.key_bytes) - (a.key_bytes < b.key_bytes);
+}
+
+/// Whether bytes [8, n) are equal; the first 8 are.
+inline bool EqualBehindPrefix(const char* a, const char* b, std::size_t n) {
+  for (std::size_t i = 8; i < n; i += 8) {
+    const std::size_t at = i + 8 <= n ? i : n - 8;
+    if (LoadBig64(a + at) != LoadBig64(b + at)) return false;
+  }
+  return true;
 }
 
 /// Negative, zero, positive: as memcmp of the keys, then their lengths. Values don't matter.
@@ -74,7 +83,7 @@ inline bool KeyLess(const RecordView& a, const RecordView& b) {
 
 inline bool KeyEqual(const RecordView& a, const RecordView& b) {
   if (a.prefix != b.prefix || a.key_bytes != b.key_bytes) return false;
-  return a.key_bytes <= 8 || std::memcmp(a.key + 8, b.key + 8, a.key_bytes - 8) == 0;
+  return EqualBehindPrefix(a.key, b.key, a.key_bytes);
 }
 
 }  // namespace millrace

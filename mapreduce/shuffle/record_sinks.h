@@ -10,6 +10,7 @@
 #include "mapreduce/shuffle/combine_operator.h"
 #include "mapreduce/shuffle/emit_batch.h"
 #include "mapreduce/shuffle/memory_run.h"
+#include "mapreduce/shuffle/record_codec.h"
 #include "mapreduce/shuffle/record_combiner.h"
 #include "mapreduce/shuffle/run_cursor.h"
 #include "mapreduce/shuffle/run_writer.h"
@@ -26,22 +27,31 @@ class RunFileSink final : public EmitSink {
   RunWriter& writer_;
 };
 
-/// Collects records for a MemoryRun. Requires: batches come in key order.
+/// Packs records into a MemoryRun of blocks. Requires: records come in key order.
 class MemoryRunSink final : public EmitSink {
  public:
   Status Consume(EmitBatch& batch) override;
-  /// What the run will charge.
-  std::uint64_t bytes() const { return block_bytes_ + entries_.size() * sizeof(SortEntry); }
-  bool empty() const { return entries_.empty(); }
+  void Add(const RecordView& record);
+  /// What the run will charge so far, and at most when a record of `record_bytes` has been added.
+  std::uint64_t bytes() const {
+    return memory_bytes_ + blocks_.capacity() * sizeof(MemoryRun::Block);
+  }
+  std::uint64_t BytesWith(std::size_t record_bytes) const;
+  bool empty() const { return record_count_ == 0; }
   /// Empties the sink.
   std::shared_ptr<const MemoryRun> TakeRun();
 
  private:
-  std::vector<SortEntry> entries_;
-  std::vector<std::unique_ptr<char[]>> blocks_;
+  void NewMemory(std::size_t bytes);
+  std::size_t NextMemoryBytes(std::size_t bytes) const;
+
+  std::vector<MemoryRun::Block> blocks_;
+  std::vector<std::unique_ptr<char[]>> memory_;
+  std::uint64_t memory_bytes_ = 0;
   char* to_ = nullptr;
-  std::size_t block_left_ = 0;
-  std::uint64_t block_bytes_ = 0;
+  std::size_t left_ = 0;
+  std::size_t record_count_ = 0;
+  RecordEncoder encoder_;
 };
 
 /// Copies all that `cursor` has left. Errors: the cursor's; the writer's stay with it until Close.

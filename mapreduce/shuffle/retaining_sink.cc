@@ -2,6 +2,8 @@
 #include "mapreduce/shuffle/retaining_sink.h"
 
 #include <algorithm>
+#include <span>
+#include <string_view>
 #include <utility>
 
 namespace millrace {
@@ -10,34 +12,59 @@ constexpr std::uint64_t kRetainStep = std::uint64_t{64} << 10;
 }  // namespace
 
 Status RetainingSink::Consume(EmitBatch& batch) {
-  if (writer_ == nullptr) {
-    // At most a new block, and for a moment both sides of a growing list of entries.
-    const std::uint64_t needed =
-        memory_.bytes() + batch.bytes() + batch.count() * sizeof(SortEntry) + kRetainStep;
-    if (needed > retained_bytes_) {
-      const std::uint64_t step = std::max(needed - retained_bytes_, kRetainStep);
-      if (store_.TryRetain(step)) {
-        retained_bytes_ += step;
-      } else {
-        MR_RETURN_IF_ERROR(MoveToFile());
-      }
-    }
+  for (std::size_t i = 0; i < batch.count(); ++i) {
+    const char* const record = batch.begin() + batch.offset(i);
+    const std::string_view key(EmitBatch::Key(record), EmitBatch::KeyBytes(record));
+    Add(MakeRecordView(key, {key.data() + key.size(), EmitBatch::ValueBytes(record)}));
   }
-  if (writer_ == nullptr) return memory_.Consume(batch);
-  RunFileSink file(*writer_);
-  return file.Consume(batch);
+  return status();
 }
 
-Status RetainingSink::MoveToFile() {
+Status RetainingSink::Copy(RunCursor& cursor) {
+  std::span<const RecordView> batch;
+  for (;;) {
+    MR_ASSIGN_OR_RETURN(const bool more, cursor.Next(&batch));
+    if (!more) return status();
+    for (const RecordView& record : batch) Add(record);
+    MR_RETURN_IF_ERROR(status());
+  }
+}
+
+inline void RetainingSink::Add(const RecordView& record) {
+  if (writer_ == nullptr && !TryRetainFor(record)) MoveToFile();
+  if (writer_ != nullptr) {
+    writer_->Add(record);
+  } else {
+    memory_.Add(record);
+  }
+}
+
+inline bool RetainingSink::TryRetainFor(const RecordView& record) {
+  const std::uint64_t needed =
+      memory_.BytesWith(std::size_t{record.key_bytes} + record.value_bytes);
+  if (needed <= retained_bytes_) [[likely]]
+    return true;
+  const std::uint64_t step = std::max(needed - retained_bytes_, kRetainStep);
+  if (!store_.TryRetain(step)) return false;
+  retained_bytes_ += step;
+  return true;
+}
+
+void RetainingSink::MoveToFile() {
   writer_ = store_.NewWriter();
   const std::shared_ptr<const MemoryRun> run = memory_.TakeRun();
   const std::unique_ptr<RunCursor> cursor = run->Read({});
-  MR_RETURN_IF_ERROR(CopyRun(*cursor, *writer_));
+  copied_ = CopyRun(*cursor, *writer_);
   store_.CancelRetain(std::exchange(retained_bytes_, 0));
-  return writer_->status();
+}
+
+Status RetainingSink::status() const {
+  if (writer_ == nullptr) return Status::Ok();
+  return copied_.ok() ? writer_->status() : copied_;
 }
 
 Status RetainingSink::Close(RunOrder order) {
+  MR_RETURN_IF_ERROR(copied_);
   if (writer_ != nullptr) return store_.AddFile(order, *writer_);
   if (!memory_.empty())
     store_.AddMemory(order, memory_.TakeRun(), std::exchange(retained_bytes_, 0));

@@ -11,7 +11,7 @@
 
 namespace millrace {
 
-/// Makes one run of sorted batches whose size nobody knows beforehand: in memory while the store
+/// Makes one run of sorted records whose size nobody knows beforehand: in memory while the store
 /// retains it, in a run file from where it no longer does. One thread at a time.
 class RetainingSink final : public EmitSink {
  public:
@@ -21,16 +21,24 @@ class RetainingSink final : public EmitSink {
   ~RetainingSink() override { store_.CancelRetain(retained_bytes_); }
 
   Status Consume(EmitBatch& batch) override;
+  /// All that `cursor` has left.
+  Status Copy(RunCursor& cursor);
+  /// What was written to a file so far.
+  std::uint64_t spilled_bytes() const { return writer_ == nullptr ? 0 : writer_->bytes_written(); }
   /// Gives the run to the store; none if nothing came. Call once.
   Status Close(RunOrder order);
 
  private:
-  Status MoveToFile();
+  void Add(const RecordView& record);
+  bool TryRetainFor(const RecordView& record);
+  void MoveToFile();
+  Status status() const;
 
   RunStore& store_;
   MemoryRunSink memory_;
   std::uint64_t retained_bytes_ = 0;
-  std::unique_ptr<RunWriter> writer_;
+  std::unique_ptr<RunWriter> writer_;  // Once it is a file.
+  Status copied_;                      // What was in memory, to the file.
 };
 
 }  // namespace millrace

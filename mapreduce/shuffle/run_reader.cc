@@ -15,11 +15,8 @@
 namespace millrace {
 namespace {
 
-constexpr std::size_t kCopySlack = 16;      // What CopyShort may write behind its end.
-constexpr std::size_t kRecordBytesMin = 3;  // Three lengths.
-constexpr std::size_t kBatchRecords = 256;  // 8 KiB of views: a merge's heads stay in cache.
-constexpr std::size_t kBatchKeyBytes = std::size_t{64} << 10;  // Of rebuilt keys.
-constexpr std::size_t kSpareBytesMax = std::size_t{1} << 20;   // What a read buffer may be too big.
+constexpr std::size_t kRecordBytesMin = 3;                    // Three lengths.
+constexpr std::size_t kSpareBytesMax = std::size_t{1} << 20;  // What a read buffer may be too big.
 
 // A key as an index has it.
 std::string_view IndexKey(std::string_view key) { return key.substr(0, kIndexKeyBytesMax); }
@@ -28,7 +25,7 @@ std::string_view IndexKey(std::string_view key) { return key.substr(0, kIndexKey
 
 Result<std::shared_ptr<const RunFile>> RunFile::Open(FileSystem& files, const RunInfo& info) {
   std::shared_ptr<RunFile> run(new RunFile(info));
-  auto file = files.OpenForRead(info.path);
+  auto file = files.OpenForRead(info.path, FileUse::kScratch);
   if (!file.has_value()) {
     // Lost is as good as damaged: in both cases the run has to be made again.
     if (file.error().code() == StatusCode::kNotFound) return run->Damage("the run file is missing");
@@ -125,13 +122,11 @@ Status RunFile::ParseIndex(const char* from, const char* end) {
   return Status::Ok();
 }
 
-// Reads the blocks [next_block_, block_end_) one after the other. State of decoding: [at_,
-// payload_end_) and records_left_ of the current block, and the key before, on which the next one
-// builds. That key lies in the block or in keys_.
+// Reads the blocks [next_block_, block_end_) one after the other.
 class RunFileCursor final : public RunCursor {
  public:
   RunFileCursor(std::shared_ptr<const RunFile> run, const KeyRange& range, std::size_t read_bytes)
-      : run_(std::move(run)), range_(range), read_bytes_(read_bytes), views_(kBatchRecords) {
+      : run_(std::move(run)), range_(range), read_bytes_(read_bytes) {
     const std::vector<RunFile::Block>& blocks = run_->blocks_;
     block_end_ = blocks.size();
     if (range_.begin.has_value()) {
@@ -165,12 +160,15 @@ class RunFileCursor final : public RunCursor {
   Result<bool> Next(std::span<const RecordView>* batch) override {
     *batch = {};
     while (true) {
-      if (records_left_ == 0) {
+      if (decoder_.records_left() == 0) {
         if (next_block_ >= block_end_) return false;
         MR_RETURN_IF_ERROR(OpenBlock());
       }
-      MR_ASSIGN_OR_RETURN(const std::size_t count, DecodeBatch());
-      std::span<const RecordView> records(views_.data(), count);
+      const auto decoded = decoder_.Next();
+      if (!decoded) return BlockDamage("bad record");
+      if (decoder_.records_left() == 0 && !decoder_.at_end())
+        return BlockDamage("bytes behind its records");
+      std::span<const RecordView> records = *decoded;
       if (is_before_begin_) {
         const auto first = std::lower_bound(records.begin(), records.end(), begin_, KeyLess);
         records = records.subspan(static_cast<std::size_t>(first - records.begin()));
@@ -180,7 +178,7 @@ class RunFileCursor final : public RunCursor {
       if (range_.end.has_value() && !KeyLess(records.back(), end_)) {
         const auto last = std::lower_bound(records.begin(), records.end(), end_, KeyLess);
         records = records.first(static_cast<std::size_t>(last - records.begin()));
-        records_left_ = 0;
+        decoder_.Skip();
         next_block_ = block_end_;
         if (records.empty()) return false;
       }
@@ -209,22 +207,19 @@ class RunFileCursor final : public RunCursor {
     const std::uint64_t hash = LoadLittle64(block + kBlockHashOffset);
     char* const header = block + kBlockHeaderBytes - kBlockHashOffset;
     std::memmove(header, block, kBlockHashOffset);
-    at_ = block + kBlockHeaderBytes;
-    payload_end_ = block + block_bytes;
-    if (Hash64({header, static_cast<std::size_t>(payload_end_ - header)},
+    const char* const payload_end = block + block_bytes;
+    if (Hash64({header, static_cast<std::size_t>(payload_end - header)},
                RunHashSeed(run_->info_.file_id, offset)) != hash) {
       return BlockDamage("hash mismatch");
     }
     const std::uint32_t codec = LoadLittle32(header + 8);
     if (codec != kCodecNone) return BlockDamage("unknown codec ", codec);
-    records_left_ = LoadLittle32(header + 4);
+    const std::uint32_t record_count = LoadLittle32(header + 4);
     if (LoadLittle32(header) != block_bytes - kBlockHeaderBytes || LoadLittle32(header + 12) != 0 ||
-        records_left_ == 0) {
-      records_left_ = 0;
+        record_count == 0) {
       return BlockDamage("bad header");
     }
-    last_key_ = nullptr;
-    last_key_bytes_ = 0;
+    decoder_.Begin(block + kBlockHeaderBytes, payload_end, record_count);
     return Status::Ok();
   }
 
@@ -245,90 +240,6 @@ class RunFileCursor final : public RunCursor {
     return run_->ReadExactly(begin, buffer_.get(), bytes);
   }
 
-  // Fills views_ from the current block and returns how many, at least one. A batch ends early
-  // where the room for rebuilt keys does: keys that share megabytes would fill any memory.
-  Result<std::size_t> DecodeBatch() {
-    char* key_to = KeepLastKey();
-    const std::size_t count_max = std::min<std::size_t>(records_left_, kBatchRecords);
-    std::size_t count = 0;
-    while (count < count_max) {
-      std::uint64_t shared, unshared, value_bytes;
-      const char* const tail = GetLengths(at_, &shared, &unshared, &value_bytes);
-      if (tail == nullptr) return BlockDamage("bad record");
-      const auto room = static_cast<std::uint64_t>(payload_end_ - tail);
-      if (shared > last_key_bytes_ || unshared > room || value_bytes > room - unshared ||
-          shared + unshared > kKeyBytesMax) {
-        return BlockDamage("bad record");
-      }
-      const auto key_bytes = static_cast<std::size_t>(shared + unshared);
-      const char* key;
-      if (shared == 0) {
-        key = tail;
-      } else if (key_bytes == shared && shared == last_key_bytes_) {
-        key = last_key_;
-      } else {
-        if (key_bytes > static_cast<std::size_t>(keys_.get() + keys_bytes_ - key_to)) {
-          if (count > 0) break;
-          key_to = GrowKeys(key_bytes);
-        }
-        CopyShort(key_to, last_key_, shared);
-        CopyShort(key_to + shared, tail, unshared);
-        key = key_to;
-        key_to += key_bytes;
-      }
-      views_[count++] = {KeyPrefix(key, key_bytes), key, tail + unshared,
-                         static_cast<std::uint32_t>(key_bytes),
-                         static_cast<std::uint32_t>(value_bytes)};
-      last_key_ = key;
-      last_key_bytes_ = key_bytes;
-      at_ = tail + unshared + value_bytes;
-    }
-    records_left_ -= static_cast<std::uint32_t>(count);
-    if (records_left_ == 0 && at_ != payload_end_) return BlockDamage("bytes behind its records");
-    return count;
-  }
-
-  // The three lengths before a record; returns what is behind them, or nullptr on damage.
-  const char* GetLengths(const char* from, std::uint64_t* shared, std::uint64_t* unshared,
-                         std::uint64_t* value_bytes) const {
-    if (payload_end_ - from >= 3 && ((from[0] | from[1] | from[2]) & 0x80) == 0) [[likely]] {
-      *shared = static_cast<unsigned char>(from[0]);
-      *unshared = static_cast<unsigned char>(from[1]);
-      *value_bytes = static_cast<unsigned char>(from[2]);
-      return from + 3;
-    }
-    from = GetVarint(from, payload_end_, shared);
-    if (from != nullptr) from = GetVarint(from, payload_end_, unshared);
-    if (from != nullptr) from = GetVarint(from, payload_end_, value_bytes);
-    return from;
-  }
-
-  // Starts a new batch in keys_: its bytes are free but for the last key, which moves to the
-  // front. Returns where the next key goes.
-  char* KeepLastKey() {
-    if (keys_ == nullptr) {
-      keys_ = std::make_unique_for_overwrite<char[]>(kBatchKeyBytes + kCopySlack);
-      keys_bytes_ = kBatchKeyBytes;
-    }
-    const bool is_in_keys = std::less_equal<>{}(static_cast<const char*>(keys_.get()), last_key_) &&
-                            std::less<>{}(last_key_, keys_.get() + keys_bytes_);
-    if (!is_in_keys) return keys_.get();
-    std::memmove(keys_.get(), last_key_, last_key_bytes_);
-    last_key_ = keys_.get();
-    return keys_.get() + last_key_bytes_;
-  }
-
-  // Room for one more key behind the last one, of which no view exists in this batch.
-  char* GrowKeys(std::size_t key_bytes) {
-    const std::size_t larger_bytes = last_key_bytes_ + key_bytes;
-    auto larger = std::make_unique_for_overwrite<char[]>(larger_bytes + kCopySlack);
-    std::memcpy(larger.get(), last_key_, last_key_bytes_);
-    keys_ = std::move(larger);
-    keys_bytes_ = larger_bytes;
-    last_key_ = keys_.get();
-    return keys_.get() + last_key_bytes_;
-  }
-
   const std::shared_ptr<const RunFile> run_;
   const KeyRange range_;
   const std::size_t read_bytes_;
@@ -343,15 +254,7 @@ class RunFileCursor final : public RunCursor {
   std::size_t buffer_bytes_ = 0;
   std::uint64_t buffer_offset_ = 0;  // Where in the file buffer_ begins.
 
-  const char* at_ = nullptr;
-  const char* payload_end_ = nullptr;
-  std::uint32_t records_left_ = 0;
-  const char* last_key_ = nullptr;
-  std::size_t last_key_bytes_ = 0;
-
-  std::vector<RecordView> views_;
-  std::unique_ptr<char[]> keys_;  // Rebuilt keys of this batch, and kCopySlack bytes of room.
-  std::size_t keys_bytes_ = 0;
+  RecordDecoder decoder_;
 };
 
 Result<std::unique_ptr<RunCursor>> RunFile::Read(const KeyRange& range,

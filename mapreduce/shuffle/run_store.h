@@ -61,6 +61,8 @@ class RunStore {
   /// charges no more, or CancelRetain. With `from`, the bytes are that lease's so far.
   bool TryRetain(std::uint64_t bytes, MemoryBudget::Lease* from = nullptr);
   void CancelRetain(std::uint64_t bytes);
+  /// Whether runs may stay in memory at all.
+  bool keeps_runs() const { return options_.retained_bytes_max > 0; }
   void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run,
                  std::uint64_t retained_bytes);
 

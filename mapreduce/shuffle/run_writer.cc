@@ -12,26 +12,6 @@
 #include "mapreduce/shuffle/run_format.h"
 
 namespace millrace {
-namespace {
-
-constexpr std::size_t kCopySlack = 16;           // What CopyShort may write behind its end.
-constexpr std::size_t kLengthsBytesMax = 3 * 5;  // Three varints of 32 bits.
-// Keys share at most so many bytes; a longer key's rest is neither kept nor compared.
-constexpr std::uint32_t kSharedBytesMax = std::uint32_t{1} << 20;
-
-// How many bytes, from byte 8 on, two keys share; their first 8 bytes are equal.
-std::uint32_t SharedBehindPrefix(const char* a, const char* b, std::uint32_t shorter) {
-  std::uint32_t i = 8;
-  for (; i + 8 <= shorter; i += 8) {
-    const std::uint64_t difference = LoadBig64(a + i) ^ LoadBig64(b + i);
-    if (difference != 0) return i + static_cast<std::uint32_t>(std::countl_zero(difference)) / 8;
-  }
-  while (i < shorter && a[i] == b[i]) ++i;
-  return i;
-}
-
-}  // namespace
-
 RunWriter::RunWriter(FileSystem& files, std::string path, const RunOptions& options)
     : files_(files), options_(options) {
   MR_CHECK(options.block_bytes <= kBlockPayloadBytesMax);
@@ -44,9 +24,8 @@ RunWriter::RunWriter(FileSystem& files, std::string path, const RunOptions& opti
   }
   file_ = *std::move(file);
   is_created_ = true;
-  buffer_ = std::make_unique_for_overwrite<char[]>(kRunHeaderBytes + kBlockHeaderBytes +
-                                                   options_.block_bytes + kCopySlack);
-  last_key_ = std::make_unique_for_overwrite<char[]>(kSharedBytesMax + kCopySlack);
+  buffer_ = std::make_unique_for_overwrite<char[]>(
+      kRunHeaderBytes + kBlockHeaderBytes + options_.block_bytes + RecordEncoder::kCopySlack);
   char* const header = buffer_.get();
   StoreLittle32(header, kRunMagic);
   StoreLittle32(header + 4, kRunVersion);
@@ -72,18 +51,7 @@ void RunWriter::Fail(const Status& error) {
 
 void RunWriter::Add(const RecordView& record) {
   if (!status_.ok()) return;
-  const std::uint32_t shorter = std::min(record.key_bytes, last_key_bytes_);
-  std::uint32_t shared;
-  bool is_sorted;
-  if (const std::uint64_t difference = record.prefix ^ last_prefix_; difference != 0) {
-    shared = std::min(static_cast<std::uint32_t>(std::countl_zero(difference)) / 8, shorter);
-    is_sorted = record.prefix > last_prefix_;
-  } else {
-    shared = shorter <= 8 ? shorter : SharedBehindPrefix(record.key, last_key_.get(), shorter);
-    is_sorted = shared == shorter ? record.key_bytes >= last_key_bytes_
-                                  : static_cast<unsigned char>(record.key[shared]) >
-                                        static_cast<unsigned char>(last_key_[shared]);
-  }
+  auto [shared, is_sorted] = encoder_.Compare(record);
   if (!is_sorted) [[unlikely]] {
     return Fail(Status::Internal(info_.path, ": the key of record ", info_.record_count,
                                  " is smaller than the one before"));
@@ -91,8 +59,8 @@ void RunWriter::Add(const RecordView& record) {
 
   // As if nothing were shared: the first record of a block shares nothing, and near the end of a
   // block a few bytes don't matter.
-  const std::size_t bytes_max =
-      kLengthsBytesMax + std::size_t{record.key_bytes} + std::size_t{record.value_bytes};
+  const std::size_t bytes_max = RecordEncoder::kLengthsBytesMax + std::size_t{record.key_bytes} +
+                                std::size_t{record.value_bytes};
   if (static_cast<std::size_t>(end_ - block()) + bytes_max > options_.block_bytes) [[unlikely]] {
     if (block_records_ > 0) FinishBlock();
     if (kBlockHeaderBytes + bytes_max > options_.block_bytes) return AddLarge(record);
@@ -103,26 +71,12 @@ void RunWriter::Add(const RecordView& record) {
     shared = 0;
   }
 
-  const std::uint32_t unshared = record.key_bytes - shared;
-  char* to = end_;
-  to = PutVarint(to, shared);
-  to = PutVarint(to, unshared);
-  to = PutVarint(to, record.value_bytes);
-  if (unshared != 0) CopyShort(to, record.key + shared, unshared);  // The key may be null.
-  to += unshared;
-  if (record.value_bytes != 0) CopyShort(to, record.value, record.value_bytes);  // May be null.
-  end_ = to + record.value_bytes;
-
+  end_ = encoder_.Put(end_, record, shared);
   ++block_records_;
-  NoteAdded(record, shared);
+  CountAdded(record);
 }
 
-// Counts the record and keeps its key; the first `shared` bytes are there already.
-inline void RunWriter::NoteAdded(const RecordView& record, std::uint32_t shared) {
-  last_key_bytes_ = std::min(record.key_bytes, kSharedBytesMax);
-  if (shared < last_key_bytes_)
-    CopyShort(last_key_.get() + shared, record.key + shared, last_key_bytes_ - shared);
-  last_prefix_ = record.prefix;
+inline void RunWriter::CountAdded(const RecordView& record) {
   ++info_.record_count;
   info_.key_bytes += record.key_bytes;
   info_.value_bytes += record.value_bytes;
@@ -131,7 +85,7 @@ inline void RunWriter::NoteAdded(const RecordView& record, std::uint32_t shared)
 // A block of one record, hashed and written in pieces. Requires: the open block is empty.
 void RunWriter::AddLarge(const RecordView& record) {
   const std::size_t record_bytes = std::size_t{record.key_bytes} + record.value_bytes;
-  if (record_bytes + kLengthsBytesMax > kBlockPayloadBytesMax) {
+  if (record_bytes + RecordEncoder::kLengthsBytesMax > kBlockPayloadBytesMax) {
     return Fail(Status::ResourceLimit(info_.path, ": record ", info_.record_count, " takes ",
                                       record_bytes, " bytes, more than the 4 GiB of a block"));
   }
@@ -141,7 +95,7 @@ void RunWriter::AddLarge(const RecordView& record) {
   }
   if (!status_.ok()) return;
   AppendToIndex(record);
-  char head[kBlockHeaderBytes + kLengthsBytesMax];
+  char head[kBlockHeaderBytes + RecordEncoder::kLengthsBytesMax];
   char* to = head + kBlockHeaderBytes;
   to = PutVarint(to, 0);
   to = PutVarint(to, record.key_bytes);
@@ -165,7 +119,8 @@ void RunWriter::AddLarge(const RecordView& record) {
   const std::uint64_t block_bytes = kBlockHeaderBytes + lengths_bytes + record_bytes;
   info_.file_bytes += block_bytes;
   info_.block_bytes_max = std::max(info_.block_bytes_max, block_bytes);
-  NoteAdded(record, 0);
+  encoder_.Note(record, 0);
+  CountAdded(record);
 }
 
 void RunWriter::AppendToIndex(const RecordView& record) {

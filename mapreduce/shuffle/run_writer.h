@@ -18,6 +18,7 @@
 #include "mapreduce/base/status.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/shuffle/record.h"
+#include "mapreduce/shuffle/record_codec.h"
 
 namespace millrace {
 
@@ -67,7 +68,7 @@ class RunWriter {
 
  private:
   void AddLarge(const RecordView& record);
-  void NoteAdded(const RecordView& record, std::uint32_t shared);
+  void CountAdded(const RecordView& record);
   void AppendToIndex(const RecordView& record);
   void FinishBlock();
   void FlushBuffer();
@@ -88,10 +89,7 @@ class RunWriter {
   char* end_ = nullptr;  // Behind the last record of the open block.
   std::uint32_t block_records_ = 0;
 
-  std::unique_ptr<char[]> last_key_;  // Key of the last record, as far as keys are shared.
-  std::uint32_t last_key_bytes_ = 0;
-  std::uint64_t last_prefix_ = 0;
-
+  RecordEncoder encoder_;
   std::string index_;
 };
 

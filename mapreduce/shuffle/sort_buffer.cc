@@ -31,10 +31,9 @@ Status SortBuffer::Reserve() {
   // A record takes at least its header and two entries of the budget.
   const std::uint64_t entries_bytes =
       reserve_bytes_ / (EmitBatch::kHeaderBytes + kEntryBytes) * sizeof(SortEntry);
-  MR_ASSIGN_OR_RETURN(arena_, VirtualBuffer::Reserve(reserve_bytes_ + 64, /*huge_pages=*/true));
   MR_ASSIGN_OR_RETURN(entries_, VirtualBuffer::Reserve(entries_bytes + 64, /*huge_pages=*/true));
-  if (scratch_.data() != nullptr) return Status::Ok();
   MR_ASSIGN_OR_RETURN(scratch_, VirtualBuffer::Reserve(entries_bytes + 64, /*huge_pages=*/true));
+  MR_ASSIGN_OR_RETURN(arena_, VirtualBuffer::Reserve(reserve_bytes_ + 64, /*huge_pages=*/true));
   return Status::Ok();
 }
 
@@ -50,7 +49,7 @@ Result<bool> SortBuffer::Add(const EmitBatch& batch) {
     }
     charged_ += step;
   }
-  if (arena_.data() == nullptr) MR_RETURN_IF_ERROR(Reserve());  // Anew where a run took them.
+  if (arena_.data() == nullptr) MR_RETURN_IF_ERROR(Reserve());
   Touch(arena_used_ + batch.bytes(), (count_ + batch.count()) * sizeof(SortEntry));
   char* const to = arena_.data() + arena_used_;
   std::memcpy(to, batch.begin(), batch.bytes());
@@ -124,49 +123,6 @@ void SortBuffer::Release() {
   scratch_touched_ = 0;
   lease_.Shrink(charged_);
   charged_ = 0;
-}
-
-bool SortBuffer::TryKeep(RunStore& store, RunOrder order) {
-  const std::uint64_t bytes = arena_used_ + count_ * sizeof(SortEntry);
-  const bool is_copied = arena_used_ <= kSmallRunBytes;
-  if (!store.TryRetain(bytes, is_copied ? nullptr : &lease_)) return false;
-  store.AddMemory(order, is_copied ? CopyToRun(bytes) : MoveToRun(bytes), bytes);
-  Clear();
-  return true;
-}
-
-std::shared_ptr<const MemoryRun> SortBuffer::CopyToRun(std::uint64_t bytes) const {
-  std::vector<std::unique_ptr<char[]>> blocks;
-  blocks.push_back(std::make_unique_for_overwrite<char[]>(arena_used_));
-  const auto* const from = reinterpret_cast<const SortEntry*>(entries_.data());
-  std::vector<SortEntry> entries(count_);
-  char* to = blocks.back().get();
-  for (std::size_t i = 0; i < count_; ++i) {  // Packed in key order: merging reads it forward.
-    const char* const record = reinterpret_cast<const char*>(from[i].ref);
-    const std::size_t record_bytes =
-        EmitBatch::kHeaderBytes + EmitBatch::KeyBytes(record) + EmitBatch::ValueBytes(record);
-    std::memcpy(to, record, record_bytes);
-    entries[i] = {0, reinterpret_cast<std::uint64_t>(to)};
-    to += record_bytes;
-  }
-  return MemoryRun::OfBlocks(std::move(entries), std::move(blocks), bytes);
-}
-
-std::shared_ptr<const MemoryRun> SortBuffer::MoveToRun(std::uint64_t bytes) {
-  arena_.Release(arena_used_, arena_.size());  // What an earlier, larger filling touched.
-  entries_.Release(count_ * sizeof(SortEntry), entries_.size());
-  const auto* const entries = reinterpret_cast<const SortEntry*>(entries_.data());
-  std::vector<VirtualBuffer> memory;
-  memory.push_back(std::move(arena_));
-  memory.push_back(std::move(entries_));
-  const std::uint64_t kept = std::min(scratch_touched_, charged_ - bytes);
-  scratch_.Release(kept, scratch_.size());
-  scratch_touched_ = kept;
-  lease_.Shrink(charged_ - bytes - kept);  // The rest was handed over.
-  charged_ = kept;
-  arena_touched_ = 0;
-  entries_touched_ = 0;
-  return MemoryRun::OfRecords(entries, count_, std::move(memory), bytes);
 }
 
 }  // namespace millrace

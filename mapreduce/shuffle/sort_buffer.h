@@ -11,14 +11,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/status.h"
 #include "mapreduce/base/virtual_buffer.h"
 #include "mapreduce/shuffle/emit_batch.h"
 #include "mapreduce/shuffle/memory_run.h"
-#include "mapreduce/shuffle/run_store.h"
+#include "mapreduce/shuffle/run_cursor.h"
 
 namespace millrace {
 
@@ -38,6 +37,8 @@ class SortBuffer {
 
   bool empty() const { return count_ == 0; }
   std::size_t record_count() const { return count_; }
+  /// Of records and index.
+  std::uint64_t bytes() const { return arena_used_ + count_ * sizeof(SortEntry); }
 
   /// Sorts what is there by key, keeping the order of emission among equal keys.
   void Sort();
@@ -48,16 +49,8 @@ class SortBuffer {
   /// Empties the buffer and gives its pages back.
   void Release();
 
-  /// Gives the sorted records to `store` as a run in memory, if it has room for them; then the
-  /// buffer is empty. A small run is copied, a large one takes the buffer's memory along.
-  /// Requires: Sort() was called last.
-  bool TryKeep(RunStore& store, RunOrder order);
-
  private:
   static constexpr std::uint64_t kEntryBytes = 2 * sizeof(SortEntry);  // The entry and its scratch.
-  static constexpr std::uint64_t kSmallRunBytes = 1 << 20;
-  std::shared_ptr<const MemoryRun> CopyToRun(std::uint64_t bytes) const;
-  std::shared_ptr<const MemoryRun> MoveToRun(std::uint64_t bytes);
   Status Reserve();
   void Touch(std::uint64_t arena_bytes, std::uint64_t entries_bytes);
 

@@ -39,6 +39,7 @@ class SumCollector final : public TableCollector {
       *reinterpret_cast<std::uint64_t*>(chunk.states[i]) += SumOf(ValueAt(batch, from + i));
     }
   }
+  bool IsStateless() const override { return false; }
   void EmitStates(const EmitBatch& batch, std::size_t from, EmitBatch& out) override {
     for (std::size_t i = from; i < batch.count(); ++i) {
       const char* const record = batch.begin() + batch.offset(i);

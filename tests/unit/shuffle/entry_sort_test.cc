@@ -53,6 +53,20 @@ TEST(EntrySortTest, SortsStablyLikeTheStandardLibrary) {
   }
 }
 
+// Keys in which few bits of few bytes differ: a digit is made of the bits of two bytes.
+TEST(EntrySortTest, SortsIdsOfDigits) {
+  Random random(TestSeed());
+  for (const std::uint64_t ids : {2, 10, 1000, 1'000'000}) {
+    std::vector<std::string> keys;
+    for (int i = 0; i < 20'000; ++i) {
+      const std::string id = std::to_string(random.Uniform(ids));
+      keys.push_back("t" + std::string(7 - id.size(), '0') + id +
+                     (random.Uniform(4) == 0 ? "" : "-u" + std::to_string(random.Uniform(ids))));
+    }
+    ExpectSorts(keys);
+  }
+}
+
 TEST(EntrySortTest, TellsKeysApartThatDifferInTrailingZeros) {
   std::vector<std::string> keys;
   for (int repeat = 0; repeat < 10; ++repeat) {

@@ -75,39 +75,6 @@ TEST_F(SortBufferTest, ReadsSortedWhatWasAddedAgainAndAgain) {
   }
 }
 
-TEST_F(SortBufferTest, KeptRunsStayWhenTheBufferGoesOn) {
-  Random random(TestSeed());
-  std::vector<Record> expected;
-  {
-    MemoryBudget::Lease lease = budget_.Join();
-    SortBuffer buffer(lease, budget_.total());
-    for (std::uint64_t task = 0; task < 6; ++task) {  // Small ones are copied, large ones moved.
-      const std::vector<Record> records = RandomRecords(random, 2000, task % 2 == 0 ? 5 : 900);
-      ASSERT_EQ(Fill(buffer, records), records.size());
-      buffer.Sort();
-      ASSERT_TRUE(buffer.TryKeep(store_, {task, 0}));
-      EXPECT_TRUE(buffer.empty());
-      expected.insert(expected.end(), records.begin(), records.end());
-    }
-  }
-  EXPECT_TRUE(ReadStored() == Sorted(expected));
-  EXPECT_GT(budget_.used(), 3 * 900 * 2000u);
-  EXPECT_LT(budget_.used(), 16 * kMebibyte);
-}
-
-TEST_F(SortBufferTest, WhatTheStoreWillNotKeepStays) {
-  Random random(TestSeed());
-  MemoryBudget::Lease lease = budget_.Join();
-  SortBuffer buffer(lease, budget_.total());
-  const std::vector<Record> records = RandomRecords(random, 20'000, 1000);
-  ASSERT_EQ(Fill(buffer, records), records.size());
-  buffer.Sort();
-  EXPECT_FALSE(buffer.TryKeep(store_, {0, 0}));  // More than the store may keep.
-  std::vector<Record> read;
-  EXPECT_TRUE(ReadCursor(*buffer.Read(), &read).ok());
-  EXPECT_TRUE(read == Sorted(records));
-}
-
 TEST_F(SortBufferTest, TakesNoMoreThanTheBudgetHas) {
   Random random(TestSeed());
   MemoryBudget budget(4 * kMebibyte, 2);
