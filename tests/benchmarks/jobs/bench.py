@@ -244,7 +244,7 @@ def run(options: argparse.Namespace) -> int:
     if machine["load_at_start"] > 0.5:
         say(f"others keep this machine busy (load {machine['load_at_start']:.1f}): "
             "ratios may hold, times don't")
-    millrace = programs.Millrace(BUILD / "bin/millrace")
+    millrace = programs.Millrace(programs.BINARIES / "millrace")
     millrace.prepare()
     peers, unavailable = prepare_peers(options.peer)
     machine["versions"] = {peer.name: peer.version for peer in peers}
@@ -255,7 +255,7 @@ def run(options: argparse.Namespace) -> int:
         full = datasets.FULL_ROWS[job.dataset]
         rows = options.rows or (full // datasets.QUICK_DIVISOR if options.quick else full)
         dataset = datasets.make(job.dataset, rows, options.data.resolve(),
-                                BUILD / "bin/millrace-datagen", options.zstd)
+                                programs.BINARIES / "millrace-datagen", options.zstd)
         memory = options.memory or size_bytes(job.memory)
         tasks.append(programs.Task(job, dataset, memory, ".zst" if options.zstd else "", cores))
 

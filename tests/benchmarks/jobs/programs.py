@@ -2,7 +2,8 @@
 """What is compared: the jobs, Millrace, and the peers.
 
 A new job is an entry of JOBS, and a query in each peer that shall run it. A new peer is an entry of
-PEERS, a script in tests/benchmarks/peers/ that is called as duckdb/query.mjs says.
+PEERS, a script in tests/benchmarks/peers/ that is called as duckdb/query.mjs says. "handwritten" is
+called as a peer, but is the bound: C++ for this data alone, in tests/benchmarks/bounds/.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from datasets import Dataset
 MIB = 1 << 20
 PEER_SCRIPTS = Path("tests/benchmarks/peers")
 PEER_INSTALLS = Path("build/bench-peers")
+BINARIES = Path("build/release/bin")
 NPM_TIMEOUT_S = 600
 PROBE_TIMEOUT_S = 120
 
@@ -35,13 +37,18 @@ class Job:
     limits_peers: bool = False  # Peers that can be held to the same memory are.
 
 
-ALL_PEERS = frozenset({"duckdb", "polars", "coreutils", "mawk"})
+# A user's job, of docs/examples/sessions.cc: loaded as one, while the others are built in.
+SESSIONS_MODULE = "build/release/docs/examples/sessions.so"
+
+ALL_PEERS = frozenset({"handwritten", "duckdb", "polars", "coreutils", "mawk"})
 
 JOBS = {job.name: job for job in (
     Job("wordcount", "words", {"text": "words-*.txt"}, ("wordcount",), ALL_PEERS),
     Job("toplist", "plays", {"plays": "plays-*.tsv"}, ("toplist",), ALL_PEERS),
     Job("listeners", "plays", {"plays": "plays-*.tsv"}, ("toplist", "--param", "by=listeners"),
         ALL_PEERS),
+    Job("sessions", "plays", {"plays": "plays-*.tsv"}, ("sessions", "--module", SESSIONS_MODULE),
+        frozenset({"duckdb", "polars", "coreutils"})),
     Job("sort", "tera", {"lines": "tera-*.txt"}, ("sort",), ALL_PEERS - {"mawk"}, memory="256M",
         limits_peers=True),
 )}
@@ -105,7 +112,7 @@ class Millrace(Program):
 
 
 class ScriptPeer(Program):
-    """A script that takes JOB FOLDER OUTPUT and the environment BENCH_*."""
+    """A script or program that takes JOB FOLDER OUTPUT and the environment BENCH_*."""
 
     def __init__(self, name: str, start: list[str], tools: tuple[str, ...]) -> None:
         self.name = name
@@ -174,6 +181,7 @@ class NodePeer(ScriptPeer):
 
 
 PEERS: dict[str, ScriptPeer] = {peer.name: peer for peer in (
+    ScriptPeer("handwritten", [str(BINARIES / "millrace-bounds")], ()),
     NodePeer("duckdb"),
     NodePeer("polars"),
     ScriptPeer("coreutils", [str(PEER_SCRIPTS / "coreutils.sh")], ("sort", "mawk", "zstd")),

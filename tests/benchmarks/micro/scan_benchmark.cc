@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading: one block of 1 MiB in the cache, ns per row as "ns_per_record". Yardsticks: a memchr per
-// line, and the portable search.
+// Reading: lines, fields and words of one block of 1 MiB in the cache. Yardsticks: memchr for each
+// LF, TAB and space, and the portable search.
 
 #include <benchmark/benchmark.h>
 
+#include <charconv>
 #include <cstdint>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "mapreduce/base/fields.h"
 #include "mapreduce/formats/line_blocks.h"
@@ -16,6 +20,7 @@
 #include "mapreduce/formats/tsv.h"
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/formats/word_scanner.h"
+#include "tests/benchmarks/micro/samples.h"
 
 namespace millrace {
 namespace {
@@ -34,31 +39,13 @@ struct DatedPlay {
 };
 constexpr TsvLayout kPlays{"timestamp", "user", "track", "country", "ms_played"};
 
-std::uint32_t Next(std::uint32_t* state) { return *state = *state * 1664525 + 1013904223; }
-
-// Rows like 2026-11-21T05:06:07.123Z u0001234 t0123456 SE 187000, of varying numbers; `tail` goes
-// behind the last field.
-std::string PlaysText(const char* tail) {
-  std::string text;
-  std::uint32_t state = 7;
-  while (text.size() < kBlockBytes) {
-    char row[256];
-    std::snprintf(row, sizeof row, "2026-11-21T05:%02u:%02u.%03uZ\tu%07u\tt%07u\t%c%c\t%u%s\n",
-                  Next(&state) % 60, Next(&state) % 60, Next(&state) % 1000, Next(&state) % 5000000,
-                  Next(&state) % 1000000, 'A' + Next(&state) % 26, 'A' + Next(&state) % 26,
-                  Next(&state) % 600000, tail);
-    text += row;
-  }
-  return text;
-}
-
 std::string WordsText(int words_per_line) {
+  Random random(7);
   std::string text;
-  std::uint32_t state = 7;
   while (text.size() < kBlockBytes) {
     for (int word = 0; word < words_per_line; ++word) {
       if (word > 0) text += ' ';
-      for (int i = 0; i < 5; ++i) text += static_cast<char>('a' + (Next(&state) >> 8) % 26);
+      for (int i = 0; i < 5; ++i) text += static_cast<char>('a' + random.Uniform(26));
     }
     text += '\n';
   }
@@ -81,28 +68,25 @@ class Block {
   std::size_t bytes_;
 };
 
-void Report(benchmark::State& state, std::uint64_t records, std::size_t bytes) {
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * bytes));
-  state.counters["ns_per_record"] =
-      benchmark::Counter(static_cast<double>(records) * 1e-9,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+// What a benchmark does with a play, so that the fields are made.
+std::uint64_t Use(std::string_view track, std::string_view country, std::int64_t ms_played) {
+  return static_cast<std::uint64_t>(ms_played) + track.size() +
+         static_cast<unsigned char>(track[1]) + country.size() +
+         static_cast<unsigned char>(country[0]);
 }
 
 template <class Row, class Bytes>
 void ParseRows(benchmark::State& state, const char* tail) {
-  const Block block(PlaysText(tail));
+  const Block block(PlaysText(kBlockBytes, tail));
   const Result<TsvColumns> columns = TsvColumns::For<Row>(kPlays);
   BasicTsvParser<Row, Bytes> parser(*columns);
-  std::uint64_t records = 0, sum = 0;
+  std::uint64_t sum = 0;
   for (auto _ : state) {
     parser.Parse(
         block.block(),
         [&](const Row& row, std::string_view) {
-          ++records;
           if constexpr (std::is_same_v<Row, Play>) {
-            sum += static_cast<std::uint64_t>(row.ms_played) + row.track.size() +
-                   static_cast<unsigned char>(row.track[1]) + row.country.size() +
-                   static_cast<unsigned char>(row.country[0]);
+            sum += Use(row.track, row.country, row.ms_played);
           } else {
             sum += row.user.size() + static_cast<unsigned char>(row.timestamp.text[9]);
           }
@@ -110,7 +94,7 @@ void ParseRows(benchmark::State& state, const char* tail) {
         [&](std::string_view, std::string_view) { std::abort(); });
   }
   benchmark::DoNotOptimize(sum);
-  Report(state, records, block.view().size());
+  Report(state, CountLines(block.view()), block.view().size());
 }
 
 void BM_TsvPlays(benchmark::State& state) { ParseRows<Play, Bytes64>(state, ""); }
@@ -127,36 +111,58 @@ BENCHMARK(BM_TsvDates);
 BENCHMARK(BM_TsvLongRows);
 BENCHMARK(BM_TsvRowsWithNull);
 
-void BM_LinesByMemchr(benchmark::State& state) {
-  const Block block(PlaysText(""));
-  std::uint64_t records = 0, sum = 0;
+// A memchr for the LF and one for each TAB; the number by from_chars.
+void BM_TsvPlaysByMemchr(benchmark::State& state) {
+  const Block block(PlaysText(kBlockBytes));
+  std::uint64_t sum = 0;
   for (auto _ : state) {
     const LineBlock lines = block.block();
-    for (const char* line = lines.begin; line < lines.end; ++records) {
-      const char* end = static_cast<const char*>(
+    for (const char* line = lines.begin; line < lines.end;) {
+      const char* const end = static_cast<const char*>(
+          std::memchr(line, '\n', static_cast<std::size_t>(lines.end - line)));
+      std::string_view fields[5];
+      for (std::string_view& field : fields) {
+        const void* const tab = std::memchr(line, '\t', static_cast<std::size_t>(end - line));
+        const char* const field_end = tab == nullptr ? end : static_cast<const char*>(tab);
+        field = {line, static_cast<std::size_t>(field_end - line)};
+        line = field_end + 1;
+      }
+      std::int64_t ms_played = 0;
+      std::from_chars(fields[4].data(), fields[4].data() + fields[4].size(), ms_played);
+      sum += Use(fields[2], fields[3], ms_played);
+    }
+  }
+  benchmark::DoNotOptimize(sum);
+  Report(state, CountLines(block.view()), block.view().size());
+}
+BENCHMARK(BM_TsvPlaysByMemchr);
+
+void BM_LinesByMemchr(benchmark::State& state) {
+  const Block block(PlaysText(kBlockBytes));
+  std::uint64_t sum = 0;
+  for (auto _ : state) {
+    const LineBlock lines = block.block();
+    for (const char* line = lines.begin; line < lines.end;) {
+      const char* const end = static_cast<const char*>(
           std::memchr(line, '\n', static_cast<std::size_t>(lines.end - line)));
       sum += static_cast<std::uint64_t>(end - line);
       line = end + 1;
     }
   }
   benchmark::DoNotOptimize(sum);
-  Report(state, records, block.view().size());
+  Report(state, CountLines(block.view()), block.view().size());
 }
 void BM_LineParser(benchmark::State& state) {
-  const Block block(PlaysText(""));
+  const Block block(PlaysText(kBlockBytes));
   LineParser parser;
-  std::uint64_t records = 0, sum = 0;
+  std::uint64_t sum = 0;
   for (auto _ : state) {
     parser.Parse(
-        block.block(),
-        [&](const Line& line, std::string_view) {
-          ++records;
-          sum += line.text.size();
-        },
+        block.block(), [&](const Line& line, std::string_view) { sum += line.text.size(); },
         [](std::string_view, std::string_view) {});
   }
   benchmark::DoNotOptimize(sum);
-  Report(state, records, block.view().size());
+  Report(state, CountLines(block.view()), block.view().size());
 }
 BENCHMARK(BM_LinesByMemchr);
 BENCHMARK(BM_LineParser);
@@ -164,12 +170,11 @@ BENCHMARK(BM_LineParser);
 void BM_WordsOfLines(benchmark::State& state) {
   const Block block(WordsText(/*words_per_line=*/10));
   LineParser parser;
-  std::uint64_t records = 0, sum = 0;
+  std::uint64_t sum = 0;
   for (auto _ : state) {
     parser.Parse(
         block.block(),
         [&](const Line& line, std::string_view) {
-          ++records;
           ForEachWord(line.text, [&](std::string_view word) {
             sum += word.size() + static_cast<unsigned char>(word[0]);
           });
@@ -177,12 +182,34 @@ void BM_WordsOfLines(benchmark::State& state) {
         [](std::string_view, std::string_view) {});
   }
   benchmark::DoNotOptimize(sum);
-  Report(state, records, block.view().size());
+  Report(state, CountLines(block.view()), block.view().size());
 }
 BENCHMARK(BM_WordsOfLines);
 
+// A memchr for each LF and each space.
+void BM_WordsOfLinesByMemchr(benchmark::State& state) {
+  const Block block(WordsText(/*words_per_line=*/10));
+  std::uint64_t sum = 0;
+  for (auto _ : state) {
+    const LineBlock lines = block.block();
+    for (const char* word = lines.begin; word < lines.end;) {
+      const char* const end = static_cast<const char*>(
+          std::memchr(word, '\n', static_cast<std::size_t>(lines.end - word)));
+      while (word <= end) {
+        const void* const space = std::memchr(word, ' ', static_cast<std::size_t>(end - word));
+        const char* const word_end = space == nullptr ? end : static_cast<const char*>(space);
+        sum += static_cast<std::uint64_t>(word_end - word) + static_cast<unsigned char>(word[0]);
+        word = word_end + 1;
+      }
+    }
+  }
+  benchmark::DoNotOptimize(sum);
+  Report(state, CountLines(block.view()), block.view().size());
+}
+BENCHMARK(BM_WordsOfLinesByMemchr);
+
 void BM_AppendTsvRow(benchmark::State& state) {
-  const Block block(PlaysText(""));
+  const Block block(PlaysText(kBlockBytes));
   const Result<TsvColumns> columns = TsvColumns::For<Play>(kPlays);
   TsvParser<Play> parser(*columns);
   std::vector<Play> plays;
@@ -190,14 +217,13 @@ void BM_AppendTsvRow(benchmark::State& state) {
       block.block(), [&](const Play& play, std::string_view) { plays.push_back(play); },
       [](std::string_view, std::string_view) {});
   RowBuffer out;
-  std::uint64_t records = 0, bytes = 0;
+  std::uint64_t bytes = 0;
   for (auto _ : state) {
     out.Clear();
     for (const Play& play : plays) AppendTsvRow(out, play.country, play);
-    records += plays.size();
     bytes = out.size();
   }
-  Report(state, records, bytes);
+  Report(state, plays.size(), bytes);
 }
 BENCHMARK(BM_AppendTsvRow);
 

@@ -41,6 +41,22 @@ ranked() {
     ++rank <= 100 { print scope, rank, $2, $3 }'
 }
 
+# listener, time of the day, ms_played in this order -> a row per listener.
+sessions() {
+  mawk -F '\t' -v OFS='\t' '
+    function put() { if (user != "") print user, sessions, ms, longest }
+    { now = substr($2, 12, 2) * 3600 + substr($2, 15, 2) * 60 + substr($2, 18, 2) }
+    $1 != user { put(); user = $1; last = now; sessions = 1; ms = longest = 0 }
+    {
+      gap = now - last
+      if (gap > 1800) sessions++
+      if (gap > longest) longest = gap
+      ms += $3
+      last = now
+    }
+    END { put() }'
+}
+
 case $job in
   wordcount)
     read_shards "$folder"/words-*.txt"$suffix" | tr ' ' '\n' | sorted | uniq -c |
@@ -62,6 +78,10 @@ case $job in
       cut -f 1,2 "$distinct" | uniq -c | count_last ''
       cut -f 2,3 "$distinct" | sorted -u | cut -f 1 | uniq -c | count_last '*'
     } | ranked > "$output"
+    ;;
+  sessions)
+    read_shards "$folder"/plays-*.tsv"$suffix" | mawk -F '\t' -v OFS='\t' '{ print $2, $1, $5 }' |
+      sorted | sessions > "$output"
     ;;
   sort)
     # Files by name where they can be: sort reads them itself.

@@ -52,6 +52,21 @@ const bestOf = (scopes) => `
         QUALIFY place <= 100)
   ORDER BY scope, place`;
 
+// Each play with the seconds since its listener's play before.
+const gaps = (folder) => `(
+  SELECT listener, ms_played,
+    played_at - lag(played_at) OVER (PARTITION BY listener ORDER BY played_at) AS gap
+  FROM (
+    SELECT substr(listener, 2)::INTEGER AS listener, epoch(played_at)::BIGINT AS played_at,
+      ms_played
+    FROM ${shards(folder, 'plays-*.tsv', TAB, {
+      played_at: 'TIMESTAMP',
+      listener: 'VARCHAR',
+      track: 'VARCHAR',
+      country: 'VARCHAR',
+      ms_played: 'INTEGER',
+    })}))`;
+
 const queries = {
   wordcount: (folder) => `
     SELECT word, count(*)
@@ -74,6 +89,12 @@ const queries = {
       UNION ALL
       SELECT '*', track, count(DISTINCT listener) FROM heard GROUP BY track)
     ${bestOf('scopes')}`,
+
+  sessions: (folder) => `
+    SELECT 'u' || lpad(listener::VARCHAR, 7, '0'), 1 + count(*) FILTER (gap > 1800),
+      sum(ms_played)::BIGINT, coalesce(max(gap), 0)
+    FROM ${gaps(folder)}
+    GROUP BY listener ORDER BY listener`,
 
   sort: (folder) => `SELECT line FROM ${lines(folder, 'tera-*.txt')} ORDER BY line`,
 };

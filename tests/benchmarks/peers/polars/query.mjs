@@ -26,14 +26,15 @@ function queriesWith(pl) {
 
   const lines = (folder, pattern) => shards(folder, pattern, NO_DELIMITER, { line: pl.Utf8 });
 
-  const longPlays = (folder) =>
+  const plays = (folder) =>
     shards(folder, 'plays-*.tsv', '\t', {
       played_at: pl.Utf8,
       listener: pl.Utf8,
       track: pl.Utf8,
       country: pl.Utf8,
       ms_played: pl.Int32,
-    }).filter(col('ms_played').gtEq(30000));
+    });
+  const longPlays = (folder) => plays(folder).filter(col('ms_played').gtEq(30000));
 
   const scoped = (frame, scope) => frame.select(scope.alias('scope'), col('track'), col('n'));
 
@@ -75,6 +76,27 @@ function queriesWith(pl) {
       const countries = heard.lazy().groupBy(['country', 'track']).agg(pl.len().alias('n'));
       const world = heard.lazy().groupBy('track').agg(col('listener').nUnique().alias('n'));
       write(await bestOf(countries, world), output);
+    },
+
+    // The plays are of one day.
+    sessions: async (folder, output) => {
+      const digits = (from) => col('played_at').str.slice(from, 2).cast(pl.Int32);
+      const seconds = digits(11).mul(3600).add(digits(14).mul(60)).add(digits(17));
+      const isFirst = col('listener').neq(col('listener').shift(1));
+      const sinceLast = col('time').minus(col('time').shift(1));
+      const gap = pl.when(isFirst).then(pl.lit(0)).otherwise(sinceLast);
+      const cut = plays(folder)
+        .select('listener', seconds.cast(pl.Int32).alias('time'), 'ms_played')
+        .sort(['listener', 'time'])
+        .withColumn(gap.fillNull(0).cast(pl.Int32).alias('gap')) // Null: of the very first.
+        .groupBy('listener')
+        .agg(
+          col('gap').gt(1800).sum().add(1).cast(pl.Int32).alias('sessions'),
+          col('ms_played').cast(pl.Int64).sum(),
+          col('gap').max().alias('longest'),
+        )
+        .sort('listener');
+      write(await stream(cut), output);
     },
 
     sort: (folder, output) =>
