@@ -17,8 +17,9 @@
 
 namespace millrace {
 
-/// Streamed data is decompressed in pieces of at most this.
-inline constexpr std::size_t kStreamPieceBytes = std::size_t{1} << 20;
+/// Streamed data is decompressed in pieces of at most this: who reads finds them in the second
+/// cache. (Pieces of 1 MiB cost wordcount a tenth of its time, toplist an eighth.)
+inline constexpr std::size_t kStreamPieceBytes = std::size_t{128} << 10;
 
 /// Stored bytes that were read and not yet consumed, in one piece.
 class CompressedInput {

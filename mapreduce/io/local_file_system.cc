@@ -57,7 +57,7 @@ class LocalReadFile : public RandomAccessFile {
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
     }
-    if (use_ == FileUse::kScratch) HintAt(offset, done);
+    if (use_ == FileUse::kScratch && done > 0) HintAt(offset, done);
     return done;
   }
 

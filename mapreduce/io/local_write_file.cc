@@ -37,7 +37,9 @@ Status LocalWriteFile::Append(std::string_view bytes) {
   while (!bytes.empty()) {
     VirtualBuffer& buffer = buffers_[filling_];
     if (buffer.data() == nullptr) {
-      MR_ASSIGN_OR_RETURN(buffer, VirtualBuffer::Reserve(kBufferBytes, /*huge_pages=*/false));
+      auto reserved = VirtualBuffer::Reserve(kBufferBytes, /*huge_pages=*/false);
+      if (!reserved.ok()) return Keep(reserved.error());
+      buffer = *std::move(reserved);
     }
     const std::size_t n = std::min(bytes.size(), kBufferBytes - filled_);
     std::memcpy(buffer.data() + filled_, bytes.data(), n);
@@ -56,7 +58,7 @@ Status LocalWriteFile::HandOver() {
     StartThread();
   }
   filled_ = 0;
-  if (!thread_.joinable()) return WriteAll(buffers_[filling_].data(), kBufferBytes);
+  if (!thread_.joinable()) return Keep(WriteAll(buffers_[filling_].data(), kBufferBytes));
   MutexLock lock(mutex_);
   filling_ = 1 - filling_;
   is_busy_ = true;
@@ -131,8 +133,14 @@ Status LocalWriteFile::WriteAll(const char* from, std::size_t bytes) {
 Status LocalWriteFile::Flush() {
   MR_RETURN_IF_ERROR(WaitUntilIdle());
   if (is_direct_) SetDirect(false);  // The rest is no whole number of sectors.
-  MR_RETURN_IF_ERROR(WriteAll(buffers_[filling_].data(), std::exchange(filled_, 0)));
-  return Status::Ok();
+  return Keep(WriteAll(buffers_[filling_].data(), std::exchange(filled_, 0)));
+}
+
+// What once failed stays failed: after it the file is not what was appended.
+Status LocalWriteFile::Keep(const Status& status) {
+  MutexLock lock(mutex_);
+  status_.Update(status);
+  return status_;
 }
 
 Status LocalWriteFile::Sync() {
@@ -141,7 +149,7 @@ Status LocalWriteFile::Sync() {
   do {
     result = IoFails() ? -1 : ::fsync(fd_.get());
   } while (result != 0 && errno == EINTR);
-  return result == 0 ? Status::Ok() : WriteErrno("sync", path_, errno);
+  return result == 0 ? Status::Ok() : Keep(WriteErrno("sync", path_, errno));
 }
 
 Status LocalWriteFile::Close() {

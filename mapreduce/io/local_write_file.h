@@ -47,6 +47,7 @@ class LocalWriteFile final : public WritableFile {
   Status HandOver();
   Status WaitUntilIdle();
   Status Flush();
+  Status Keep(const Status& status) MR_EXCLUDES(mutex_);
   void StartThread();
   void WriteBehind();
   void SetDirect(bool is_direct);
@@ -68,7 +69,7 @@ class LocalWriteFile final : public WritableFile {
   CondVar changed_;
   bool is_busy_ MR_GUARDED_BY(mutex_) = false;
   bool must_stop_ MR_GUARDED_BY(mutex_) = false;
-  Status status_ MR_GUARDED_BY(mutex_);  // Of the thread behind.
+  Status status_ MR_GUARDED_BY(mutex_);  // The first error, also of the thread behind.
   std::thread thread_;
 };
 

@@ -105,6 +105,8 @@ TEST_F(FileSystemTest, AFailedWriteIsAResourceLimit) {
   failpoint::Arm("io", FailpointAction::kError, 1);
   EXPECT_TRUE(file->Append("x").ok());  // It waits in memory.
   EXPECT_EQ(file->Sync().code(), StatusCode::kResourceLimit);
+  failpoint::DisarmAll();
+  EXPECT_FALSE(file->Close().ok());  // The byte is still missing.
 }
 
 }  // namespace
