@@ -26,13 +26,13 @@ std::size_t RoundUp(std::size_t n, std::size_t unit) { return (n + unit - 1) / u
 }  // namespace
 
 Result<VirtualBuffer> VirtualBuffer::Reserve(std::size_t bytes, bool huge_pages) {
-  const bool is_huge = huge_pages && bytes >= kHugePageBytes;
-  const std::size_t unit = is_huge ? kHugePageBytes : PageBytes();
+  const bool is_large = bytes >= kHugePageBytes;
+  const std::size_t unit = is_large ? kHugePageBytes : PageBytes();
   if (bytes > std::numeric_limits<std::size_t>::max() - 2 * kHugePageBytes) {
     return Status::ResourceLimit("cannot reserve ", bytes, " bytes of address space");
   }
   const std::size_t size = RoundUp(bytes == 0 ? 1 : bytes, unit);
-  const std::size_t mapped_bytes = is_huge ? size + kHugePageBytes : size;  // Room to align.
+  const std::size_t mapped_bytes = is_large ? size + kHugePageBytes : size;  // Room to align.
   void* const mapped = ::mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) {
@@ -41,7 +41,7 @@ Result<VirtualBuffer> VirtualBuffer::Reserve(std::size_t bytes, bool huge_pages)
                                  "; lower --memory or raise the limit (ulimit -v)");
   }
   char* data = static_cast<char*>(mapped);
-  if (is_huge) {
+  if (is_large) {
     char* const aligned =
         reinterpret_cast<char*>(RoundUp(reinterpret_cast<std::uintptr_t>(data), kHugePageBytes));
     char* const end = data + mapped_bytes;
@@ -50,7 +50,7 @@ Result<VirtualBuffer> VirtualBuffer::Reserve(std::size_t bytes, bool huge_pages)
       ::munmap(aligned + size, static_cast<std::size_t>(end - (aligned + size)));
     }
     data = aligned;
-    ::madvise(data, size, MADV_HUGEPAGE);  // A wish: works as well without.
+    if (huge_pages) ::madvise(data, size, MADV_HUGEPAGE);  // A wish: works as well without.
   }
   return VirtualBuffer(data, size);
 }
@@ -70,6 +70,12 @@ void VirtualBuffer::PreferHugePages(std::size_t from, std::size_t to) {
   if (to < kHugePageBytes) return;
   const std::size_t begin = from / PageBytes() * PageBytes();
   ::madvise(data_ + begin, to - begin, MADV_HUGEPAGE);  // A wish: works as well without.
+}
+
+void VirtualBuffer::Truncate(std::size_t bytes) {
+  MR_CHECK(bytes <= size_);
+  const std::size_t kept = RoundUp(bytes == 0 ? 1 : bytes, PageBytes());
+  if (kept < size_ && ::munmap(data_ + kept, size_ - kept) == 0) size_ = kept;
 }
 
 void VirtualBuffer::Release(std::size_t from, std::size_t to) {

@@ -24,8 +24,8 @@ class VirtualBuffer {
   VirtualBuffer& operator=(const VirtualBuffer&) = delete;
   ~VirtualBuffer();
 
-  /// At least `bytes` (rounded up to pages) of address space. Page-aligned; with `huge_pages` and
-  /// from 2 MiB on, 2 MiB aligned and in huge pages where the kernel has them. kResourceLimit
+  /// At least `bytes` (rounded up to pages) of address space. Page-aligned, from 2 MiB on 2 MiB
+  /// aligned; with `huge_pages` those are in huge pages where the kernel has them. kResourceLimit
   /// when there is not enough address space.
   static Result<VirtualBuffer> Reserve(std::size_t bytes, bool huge_pages);
 
@@ -36,6 +36,10 @@ class VirtualBuffer {
   /// As if [from, to) had been reserved with `huge_pages`: for what turns out to be large. Below
   /// 2 MiB it does nothing: a huge page is no gain there, and zeroing it costs.
   void PreferHugePages(std::size_t from, std::size_t to);
+
+  /// Gives memory and address space of the whole pages behind `bytes` back. Requires: bytes <=
+  /// size().
+  void Truncate(std::size_t bytes);
 
   /// Gives the memory of the whole pages inside [from, to) back; they read as zeros afterwards.
   /// Requires: from <= to <= size().

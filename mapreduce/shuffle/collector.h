@@ -7,7 +7,7 @@
 //
 //   SortCollector    buffers records; seals a run when the budget is short, at each task's end, so
 //                    that no run mixes tasks and the order of values is that of the input, and,
-//                    while runs stay in memory, at 32 MiB
+//                    while runs stay in memory, whenever it is so full that sorting gets slow
 //   TableCollector   combines in place; its states know no order, so one table serves all tasks of
 //                    the slot (a sorted output per 64 MiB split costs wordcount 35-40 %). Where
 //                    combining finds too few equal keys it stops: the rest goes to a SortCollector,
@@ -82,7 +82,8 @@ class SortCollector final : public Collector {
 
   const CollectorOptions options_;
   const bool combines_kept_;
-  bool keeps_runs_;  // None has gone to a file so far.
+  bool keeps_runs_;                     // None has gone to a file so far.
+  const std::uint64_t kept_run_bytes_;  // A run is sealed when so much is buffered.
   SortBuffer buffer_;
   RunOrder order_;
   const SampledKey sampled_;

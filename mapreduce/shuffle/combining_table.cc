@@ -17,6 +17,7 @@ namespace millrace {
 namespace {
 
 constexpr int kCapacityBitsMin = 10;
+constexpr std::size_t kOverReadBytes = 64;  // Behind tables and arenas: words are loaded whole.
 constexpr std::uint64_t kArenaChargeStep = std::uint64_t{256} << 10;
 
 // A table grows when 5/8 are taken; where the budget has no room for a larger one, it fills up to
@@ -257,13 +258,14 @@ template <std::size_t kKeyBytes>
   int bits = std::max(kCapacityBitsMin, tier.capacity_bits + 1);
   while (LimitOf(bits) < tier.count + more) ++bits;
   if (tier.cells.data() == nullptr) {
-    MR_ASSIGN_OR_RETURN(tier.cells,
-                        VirtualBuffer::Reserve(
-                            std::max<std::uint64_t>(reserve_bytes_, tier.cell_bytes << bits) + 64,
-                            /*huge_pages=*/true));
+    MR_ASSIGN_OR_RETURN(
+        tier.cells,
+        VirtualBuffer::Reserve(
+            std::max<std::uint64_t>(reserve_bytes_, tier.cell_bytes << bits) + kOverReadBytes,
+            /*huge_pages=*/false));
   }
   const std::uint64_t charge = ChargeOf(tier, bits) - ChargeOf(tier, tier.capacity_bits);
-  if ((tier.cell_bytes << bits) > tier.cells.size() || !lease_.TryGrow(charge))
+  if ((tier.cell_bytes << bits) + kOverReadBytes > tier.cells.size() || !lease_.TryGrow(charge))
     return StretchLimit(tier, more);
   tier.cells.PreferHugePages(tier.cell_bytes << tier.capacity_bits, tier.cell_bytes << bits);
   SpreadCells<kKeyBytes>(tier, bits);
@@ -312,21 +314,24 @@ template <std::size_t kKeyBytes>
 }
 
 Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_bytes) {
+  if (arena_.data() == nullptr) {
+    MR_ASSIGN_OR_RETURN(
+        arena_, VirtualBuffer::Reserve(reserve_bytes_ + kOverReadBytes, /*huge_pages=*/false));
+  }
   if (arena_used_ + arena_bytes > arena_charged_) {
     const std::uint64_t step =
         std::max<std::uint64_t>(arena_used_ + arena_bytes - arena_charged_, kArenaChargeStep);
     if (arena_charged_ + step > reserve_bytes_ || !lease_.TryGrow(step)) return false;
+    arena_.PreferHugePages(arena_charged_, arena_charged_ + step);
     arena_charged_ += step;
-  }
-  if (arena_.data() == nullptr) {
-    MR_ASSIGN_OR_RETURN(arena_, VirtualBuffer::Reserve(reserve_bytes_ + 64, /*huge_pages=*/true));
   }
   if (long_.count + more <= long_.limit) return true;
   int bits = std::max(kCapacityBitsMin, long_.capacity_bits + 1);
   while (LimitOf(bits) < long_.count + more) ++bits;
   const std::uint64_t charge = ChargeOf(long_, bits);
   if (!lease_.TryGrow(charge)) return StretchLimit(long_, more);
-  auto larger = VirtualBuffer::Reserve((sizeof(LongSlot) << bits) + 64, /*huge_pages=*/true);
+  auto larger =
+      VirtualBuffer::Reserve((sizeof(LongSlot) << bits) + kOverReadBytes, /*huge_pages=*/true);
   if (!larger.ok()) {
     lease_.Shrink(charge);
     return larger.error();
@@ -375,7 +380,7 @@ std::shared_ptr<const MemoryRun> CombiningTable::TakeCells(Tier& tier) {
     if (cell != to) std::memcpy(to, cell, tier.cell_bytes);
     to += tier.cell_bytes;
   }
-  tier.cells.Release(used, tier.cells.size());
+  tier.cells.Truncate(used + kOverReadBytes);
   sorter.Sort(cells, count);
   std::vector<VirtualBuffer> memory;
   memory.push_back(std::move(tier.cells));
@@ -386,7 +391,7 @@ std::shared_ptr<const MemoryRun> CombiningTable::TakeCells(Tier& tier) {
 Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
   const std::size_t count = long_.count;
   MR_ASSIGN_OR_RETURN(VirtualBuffer entries,
-                      VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+                      VirtualBuffer::Reserve(count * sizeof(SortEntry) + kOverReadBytes, true));
   auto* const sorted = reinterpret_cast<SortEntry*>(entries.data());
   const auto* const slots = reinterpret_cast<const LongSlot*>(long_.cells.data());
   std::size_t filled = 0;
@@ -397,13 +402,14 @@ Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {
   }
   {
     MR_ASSIGN_OR_RETURN(VirtualBuffer scratch,
-                        VirtualBuffer::Reserve(count * sizeof(SortEntry) + 64, true));
+                        VirtualBuffer::Reserve(count * sizeof(SortEntry) + kOverReadBytes, true));
     EntrySorter<LongKey> sorter(reinterpret_cast<SortEntry*>(scratch.data()), {});
     sorter.Sort(sorted, count);
   }
   const std::uint64_t charged = count * sizeof(SortEntry) + arena_used_;
   std::vector<VirtualBuffer> memory;
   memory.push_back(std::move(entries));
+  arena_.Truncate(arena_used_ + kOverReadBytes);
   memory.push_back(std::move(arena_));
   lease_.Shrink(arena_charged_ - arena_used_);
   arena_used_ = 0;

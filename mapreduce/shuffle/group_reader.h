@@ -10,7 +10,6 @@
 //     while (groups.NextValue()) use(groups.record());
 //   }
 
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -69,9 +68,7 @@ class GroupReader {
       if (record.prefix != prefix_ || record.key_bytes != key_.size()) return false;
       return EqualBehindPrefix(record.key, key_.data(), key_.size());
     }
-    if (record.key_bytes < key_.size()) return false;
-    if (key_.size() < 8) return std::memcmp(record.key, key_.data(), key_.size()) == 0;
-    return record.prefix == prefix_ && EqualBehindPrefix(record.key, key_.data(), key_.size());
+    return KeyStartsWith(record, key_, prefix_);
   }
 
   Merger& merger_;

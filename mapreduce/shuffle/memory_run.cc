@@ -7,9 +7,18 @@
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/shuffle/emit_batch.h"
+#include "mapreduce/shuffle/range_slicer.h"
 #include "mapreduce/shuffle/record_codec.h"
 
 namespace millrace {
+namespace {
+
+// For the rebuilt keys of a batch: as much as its views take. A merge may have thousands of
+// cursors.
+constexpr std::size_t kKeyRoom = RecordDecoder::kViewBytes;
+static_assert(MemoryRun::kCursorBytes >= RecordDecoder::kViewBytes + kKeyRoom + 1024);
+
+}  // namespace
 
 std::shared_ptr<const MemoryRun> MemoryRun::OfRecords(const SortEntry* entries, std::size_t count,
                                                       std::vector<VirtualBuffer> memory,
@@ -98,10 +107,16 @@ class IndexedCursor final : public RunCursor {
       const std::size_t ahead_end = std::min(end_, next_ + 2 * views_.size());
       for (std::size_t i = next_ + count; i < ahead_end; ++i) {
         const char* const record = reinterpret_cast<const char*>(run_.entries_[i].ref);
-        __builtin_prefetch(record);
-        __builtin_prefetch(record + 40);  // Half of all short records end in the next line.
+        for (std::size_t at = 0; at < prefetch_bytes_; at += kLineBytes)
+          __builtin_prefetch(record + at);
+        __builtin_prefetch(record + prefetch_bytes_);
       }
-      for (std::size_t i = 0; i < count; ++i) views_[i] = run_.EntryRecord(next_ + i);
+      std::size_t bytes = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        views_[i] = run_.EntryRecord(next_ + i);
+        bytes += EmitBatch::kHeaderBytes + views_[i].key_bytes + views_[i].value_bytes;
+      }
+      if (count > 0) prefetch_bytes_ = std::min(bytes / count, kPrefetchBytesMax);
     } else {
       for (std::size_t i = 0; i < count; ++i) views_[i] = run_.CellRecord(next_ + i);
     }
@@ -112,7 +127,10 @@ class IndexedCursor final : public RunCursor {
 
  private:
   static constexpr std::size_t kBatchRecordsMax = 32;  // 1 KiB: thousands of cursors stay cheap.
+  static constexpr std::size_t kLineBytes = 64;
+  static constexpr std::size_t kPrefetchBytesMax = 4 * kLineBytes;
   const MemoryRun& run_;
+  std::size_t prefetch_bytes_ = kLineBytes / 2;  // Of a record: as long as the last batch's were.
   std::size_t next_;
   const std::size_t end_;
   std::array<RecordView, kBatchRecordsMax> views_;
@@ -122,20 +140,15 @@ class IndexedCursor final : public RunCursor {
 class BlockCursor final : public RunCursor {
  public:
   BlockCursor(const MemoryRun& run, const KeyRange& range)
-      : range_(range), block_(run.blocks_.data()), end_(block_ + run.blocks_.size()) {
-    if (range_.begin.has_value()) {
-      begin_ = MakeRecordView(*range_.begin, {});
-      is_before_begin_ = true;
+      : slicer_(range), block_(run.blocks_.data()), end_(block_ + run.blocks_.size()) {
+    if (range.begin.has_value()) {
       // Equal keys may span blocks: those before the first block that starts with the key may end
       // with it, too.
-      const MemoryRun::Block* const at = FirstBlockFrom(*range_.begin);
+      const MemoryRun::Block* const at = FirstBlockFrom(*range.begin);
       if (at != block_) block_ = at - 1;
     }
-    if (range_.end.has_value()) {
-      last_ = MakeRecordView(*range_.end, {});
-      end_ = std::max(block_, FirstBlockFrom(*range_.end));
-      if (range_.begin.has_value() && *range_.begin >= *range_.end) block_ = end_;
-    }
+    if (range.end.has_value()) end_ = std::max(block_, FirstBlockFrom(*range.end));
+    if (slicer_.is_empty()) block_ = end_;
   }
 
   Result<bool> Next(std::span<const RecordView>* batch) override {
@@ -148,22 +161,12 @@ class BlockCursor final : public RunCursor {
       }
       const auto decoded = decoder_.Next();
       if (!decoded) return Status::Internal("a run in memory is damaged");
-      std::span<const RecordView> records = *decoded;
-      if (is_before_begin_) {
-        const auto first = std::lower_bound(records.begin(), records.end(), begin_, KeyLess);
-        records = records.subspan(static_cast<std::size_t>(first - records.begin()));
-        if (records.empty()) continue;
-        is_before_begin_ = false;
-      }
-      if (range_.end.has_value() && !KeyLess(records.back(), last_)) {
-        const auto end = std::lower_bound(records.begin(), records.end(), last_, KeyLess);
-        records = records.first(static_cast<std::size_t>(end - records.begin()));
+      *batch = slicer_.Slice(*decoded);
+      if (slicer_.is_past_end()) {
         decoder_.Skip();
         block_ = end_;
-        if (records.empty()) return false;
       }
-      *batch = records;
-      return true;
+      if (!batch->empty()) return true;
     }
   }
 
@@ -182,12 +185,10 @@ class BlockCursor final : public RunCursor {
         block_, end_, [&](const MemoryRun::Block& block) { return FirstKey(block) < key; });
   }
 
-  const KeyRange range_;
+  RangeSlicer slicer_;
   const MemoryRun::Block* block_;
   const MemoryRun::Block* end_;
-  RecordView begin_, last_;  // Of range_, where it has them.
-  bool is_before_begin_ = false;
-  RecordDecoder decoder_;
+  RecordDecoder decoder_{kKeyRoom};
 };
 
 std::unique_ptr<RunCursor> MemoryRun::Read(const KeyRange& range) const {

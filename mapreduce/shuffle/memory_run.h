@@ -28,6 +28,9 @@ namespace millrace {
 /// Immutable once made; thread-safe to read.
 class MemoryRun {
  public:
+  /// What a cursor takes.
+  static constexpr std::size_t kCursorBytes = std::size_t{6} << 10;
+
   /// `entries` refer (by address) to records with EmitBatch headers inside `memory`; their
   /// prefixes are not looked at.
   /// `charged_bytes`: what it holds of the memory budget.

@@ -60,10 +60,7 @@ bool Merger::NextSlowly() {
     case State::kMerging: {
       Source& source = *winner_;
       if (!Refill(source)) return End();
-      if (!losers_.empty()) {
-        const bool has_ended = source.current == source.end;
-        Replay(source.index, has_ended ? kEndedPrefix : source.current->prefix);
-      }
+      if (!losers_.empty()) Replay(source.index, HeadOf(source));
       return Announce();
     }
     case State::kEnded:
@@ -87,17 +84,17 @@ bool Merger::End() {
 Merger::Node Merger::Play(std::size_t node) {
   if (node >= sources_.size()) {
     const Source& source = sources_[node - sources_.size()];
-    return {source.current == source.end ? kEndedPrefix : source.current->prefix, source.index};
+    return {HeadOf(source), source.index};
   }
   const Node left = Play(2 * node);
   const Node right = Play(2 * node + 1);
   const bool right_wins =
-      left.prefix != right.prefix ? right.prefix < left.prefix : TieLess(right.source, left.source);
+      left.head != right.head ? right.head < left.head : TieLess(right.source, left.source);
   losers_[node] = right_wins ? left : right;
   return right_wins ? right : left;
 }
 
-// Does source `a` come before source `b`, given that their prefixes are equal?
+// Does source `a` come before source `b`, given that their heads are equal?
 bool Merger::TieLess(std::uint64_t a, std::uint64_t b) const {
   const Source& left = sources_[a];
   const Source& right = sources_[b];

@@ -71,6 +71,13 @@ inline bool EqualBehindPrefix(const char* a, const char* b, std::size_t n) {
   return true;
 }
 
+/// Whether the key begins with `start`, of which `prefix` is the KeyPrefix or that of a longer key.
+inline bool KeyStartsWith(const RecordView& record, std::string_view start, std::uint64_t prefix) {
+  if (record.key_bytes < start.size()) return false;
+  if (start.size() < 8) return std::memcmp(record.key, start.data(), start.size()) == 0;
+  return record.prefix == prefix && EqualBehindPrefix(record.key, start.data(), start.size());
+}
+
 /// Negative, zero, positive: as memcmp of the keys, then their lengths. Values don't matter.
 inline int CompareKeys(const RecordView& a, const RecordView& b) {
   if (a.prefix != b.prefix) return a.prefix < b.prefix ? -1 : 1;

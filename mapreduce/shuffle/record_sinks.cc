@@ -60,13 +60,13 @@ void MemoryRunSink::Add(const RecordView& record) {
   const std::size_t room = RoomFor(std::size_t{record.key_bytes} + record.value_bytes);
   const bool is_new_piece = room > left_;
   if (is_new_piece) NewMemory(NextMemoryBytes(room));
-  std::uint32_t shared = 0;
+  char* end;
   if (is_new_piece || blocks_.back().bytes >= kBlockBytes) {
     blocks_.push_back({to_, 0, 0});
+    end = encoder_.PutFirst(to_, record);
   } else {
-    shared = encoder_.Compare(record).shared;
+    end = encoder_.Put(to_, record, encoder_.Compare(record).shared);
   }
-  char* const end = encoder_.Put(to_, record, shared);
   blocks_.back().bytes += static_cast<std::uint32_t>(end - to_);
   ++blocks_.back().record_count;
   ++record_count_;

@@ -10,11 +10,13 @@
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/base/hash.h"
+#include "mapreduce/shuffle/range_slicer.h"
 #include "mapreduce/shuffle/run_format.h"
 
 namespace millrace {
 namespace {
 
+constexpr std::size_t kKeyRoom = std::size_t{16} << 10;       // For the rebuilt keys of a batch.
 constexpr std::size_t kRecordBytesMin = 3;                    // Three lengths.
 constexpr std::size_t kSpareBytesMax = std::size_t{1} << 20;  // What a read buffer may be too big.
 
@@ -126,34 +128,31 @@ Status RunFile::ParseIndex(const char* from, const char* end) {
 class RunFileCursor final : public RunCursor {
  public:
   RunFileCursor(std::shared_ptr<const RunFile> run, const KeyRange& range, std::size_t read_bytes)
-      : run_(std::move(run)), range_(range), read_bytes_(read_bytes) {
+      : run_(std::move(run)), slicer_(range), read_bytes_(read_bytes) {
     const std::vector<RunFile::Block>& blocks = run_->blocks_;
     block_end_ = blocks.size();
-    if (range_.begin.has_value()) {
-      begin_ = MakeRecordView(*range_.begin, {});
-      is_before_begin_ = true;
+    if (range.begin.has_value()) {
       // Equal keys may span blocks: those before the first block that starts with the key may end
       // with it, too. The index has the first keys cut off: cut off, the border may be equal to
       // keys that it is behind; then some blocks too many are read.
       const auto at =
           std::partition_point(blocks.begin(), blocks.end(),
-                               [border = IndexKey(*range_.begin)](const RunFile::Block& block) {
+                               [border = IndexKey(*range.begin)](const RunFile::Block& block) {
                                  return block.first_key < border;
                                });
       next_block_ = static_cast<std::size_t>(at - blocks.begin());
       if (next_block_ > 0) --next_block_;
     }
-    if (range_.end.has_value()) {
-      end_ = MakeRecordView(*range_.end, {});
-      const std::string_view border = IndexKey(*range_.end);
-      const bool is_cut_off = border.size() < range_.end->size();
+    if (range.end.has_value()) {
+      const std::string_view border = IndexKey(*range.end);
+      const bool is_cut_off = border.size() < range.end->size();
       const auto at =
           std::partition_point(blocks.begin(), blocks.end(), [&](const RunFile::Block& block) {
             return block.first_key < border || (is_cut_off && block.first_key == border);
           });
       block_end_ = static_cast<std::size_t>(at - blocks.begin());
-      if (range_.begin.has_value() && *range_.begin >= *range_.end) block_end_ = 0;
     }
+    if (slicer_.is_empty()) block_end_ = 0;
     loaded_end_ = next_block_;
   }
 
@@ -168,22 +167,12 @@ class RunFileCursor final : public RunCursor {
       if (!decoded) return BlockDamage("bad record");
       if (decoder_.records_left() == 0 && !decoder_.at_end())
         return BlockDamage("bytes behind its records");
-      std::span<const RecordView> records = *decoded;
-      if (is_before_begin_) {
-        const auto first = std::lower_bound(records.begin(), records.end(), begin_, KeyLess);
-        records = records.subspan(static_cast<std::size_t>(first - records.begin()));
-        if (records.empty()) continue;
-        is_before_begin_ = false;
-      }
-      if (range_.end.has_value() && !KeyLess(records.back(), end_)) {
-        const auto last = std::lower_bound(records.begin(), records.end(), end_, KeyLess);
-        records = records.first(static_cast<std::size_t>(last - records.begin()));
+      *batch = slicer_.Slice(*decoded);
+      if (slicer_.is_past_end()) {
         decoder_.Skip();
         next_block_ = block_end_;
-        if (records.empty()) return false;
       }
-      *batch = records;
-      return true;
+      if (!batch->empty()) return true;
     }
   }
 
@@ -241,10 +230,8 @@ class RunFileCursor final : public RunCursor {
   }
 
   const std::shared_ptr<const RunFile> run_;
-  const KeyRange range_;
+  RangeSlicer slicer_;
   const std::size_t read_bytes_;
-  RecordView begin_, end_;  // Of range_, where it has them.
-  bool is_before_begin_ = false;
 
   std::size_t block_ = 0;
   std::size_t next_block_ = 0;
@@ -254,7 +241,7 @@ class RunFileCursor final : public RunCursor {
   std::size_t buffer_bytes_ = 0;
   std::uint64_t buffer_offset_ = 0;  // Where in the file buffer_ begins.
 
-  RecordDecoder decoder_;
+  RecordDecoder decoder_{kKeyRoom};
 };
 
 Result<std::unique_ptr<RunCursor>> RunFile::Read(const KeyRange& range,

@@ -35,7 +35,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
 
   /// The records with keys in `range`, in file order. The cursor keeps the file open. It reads
   /// whole blocks, as many at once as fit `read_bytes`, but at least one; and only blocks that can
-  /// hold a key of the range. Memory: one such read and some 80 KiB.
+  /// hold a key of the range. Memory: one such read and some 20 KiB.
   /// Errors of the cursor: "<path>: block 2 at byte 123: hash mismatch" and so on, kCorrupt.
   Result<std::unique_ptr<RunCursor>> Read(const KeyRange& range, std::size_t read_bytes = 0) const;
 

@@ -12,8 +12,8 @@ namespace millrace {
 
 namespace {
 
-// A run in memory costs a merge about a hundredth of what a file does: no block, just some views.
-constexpr std::size_t kMemoryRunsPerFile = 64;
+// A run in memory costs a merge less than a file does (64 KiB and more): no block, no open file.
+constexpr std::size_t kMemoryRunsPerFile = (std::size_t{64} << 10) / MemoryRun::kCursorBytes;
 constexpr std::size_t kMemoryRunsMergedMax = 256;
 constexpr std::uint64_t kRecordsPerCancelCheck = 4096;
 
@@ -82,8 +82,8 @@ Status RunStore::Finish(MergeLimits limits, CombineOperator* combiner, const Can
   const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
   std::sort(runs_.begin(), runs_.end(), by_order);
   const std::size_t files = file_count();
-  if (files > limits.fan_in || (files > 1 && block_bytes() > limits.block_bytes) ||
-      runs_.size() - files > kMemoryRunsPerFile * limits.fan_in) {
+  if (files + memory_run_count() / kMemoryRunsPerFile > limits.fan_in ||
+      (files > 1 && block_bytes() > limits.block_bytes)) {
     MR_RETURN_IF_ERROR(MergeFiles(limits, combiner, cancel));
   }
   for (StoredRun& run : runs_) {
@@ -151,6 +151,7 @@ Status RunStore::SpillRetained(const CancelToken* cancel) {
 Status RunStore::MergeFiles(MergeLimits limits, CombineOperator* combiner,
                             const CancelToken* cancel) {
   MR_RETURN_IF_ERROR(SpillRetained(cancel));
+  const std::uint64_t first_merged = next_file_.load();
   std::vector<RunInfo> inputs;
   inputs.reserve(runs_.size());
   for (StoredRun& run : runs_) inputs.push_back(std::move(run.info));
@@ -171,7 +172,7 @@ Status RunStore::MergeFiles(MergeLimits limits, CombineOperator* combiner,
   record_count_ = 0;
   for (RunInfo& info : merged) {
     record_count_ += info.record_count;
-    spilled_bytes_ += info.file_bytes;
+    if (info.file_id > first_merged) spilled_bytes_ += info.file_bytes;  // Ids begin at 1.
     runs_.push_back({{0, runs_.size()}, nullptr, std::move(info), nullptr});
   }
   return Status::Ok();

@@ -93,6 +93,7 @@ class RunStore {
   std::size_t run_count() const { return runs_.size(); }
   /// Of the runs, how many are files.
   std::size_t file_count() const;
+  std::size_t memory_run_count() const { return runs_.size() - file_count(); }
   /// What the cursors of all files hold at least, and that of one.
   std::uint64_t block_bytes() const;
   std::uint64_t block_bytes_max() const;

@@ -51,7 +51,7 @@ void RunWriter::Fail(const Status& error) {
 
 void RunWriter::Add(const RecordView& record) {
   if (!status_.ok()) return;
-  auto [shared, is_sorted] = encoder_.Compare(record);
+  const auto [shared, is_sorted] = encoder_.Compare(record);
   if (!is_sorted) [[unlikely]] {
     return Fail(Status::Internal(info_.path, ": the key of record ", info_.record_count,
                                  " is smaller than the one before"));
@@ -68,10 +68,10 @@ void RunWriter::Add(const RecordView& record) {
   }
   if (block_records_ == 0) {
     AppendToIndex(record);
-    shared = 0;
+    end_ = encoder_.PutFirst(end_, record);
+  } else {
+    end_ = encoder_.Put(end_, record, shared);
   }
-
-  end_ = encoder_.Put(end_, record, shared);
   ++block_records_;
   CountAdded(record);
 }

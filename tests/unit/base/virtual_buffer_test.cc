@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace millrace {
@@ -23,6 +26,20 @@ TEST(VirtualBufferTest, HugeBuffersAreAligned) {
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer->data()) % (2 << 20), 0u);
   EXPECT_EQ(buffer->size(), std::size_t{4} << 20);
   buffer->data()[buffer->size() - 1] = 'x';
+}
+
+TEST(VirtualBufferTest, TruncateKeepsWhatIsBefore) {
+  for (const std::size_t size : {std::size_t{3} * 4096, std::size_t{5} << 20}) {
+    auto buffer = VirtualBuffer::Reserve(size, /*huge_pages=*/true);
+    ASSERT_TRUE(buffer.ok());
+    std::fill_n(buffer->data(), 4097, 'x');
+    buffer->Truncate(4097);
+    EXPECT_EQ(buffer->size(), 2u * 4096);
+    EXPECT_EQ(std::string_view(buffer->data(), 4097), std::string(4097, 'x'));
+    buffer->Truncate(0);
+    EXPECT_EQ(buffer->size(), 4096u);
+    EXPECT_EQ(buffer->data()[4095], 'x');
+  }
 }
 
 TEST(VirtualBufferTest, ReleaseZeroesWholePagesInsideAlone) {

@@ -2,6 +2,7 @@
 #include "mapreduce/shuffle/memory_run.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <string>
@@ -60,6 +61,23 @@ TEST(MemoryRunTest, RangesAreSlices) {
     EXPECT_TRUE(read == Slice(records, range));
   }
 }
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Merges of thousands of runs are charged so much for each.
+TEST(MemoryRunTest, CursorTakesWhatIsCharged) {
+  Random random(TestSeed());
+  const auto run = RunOf(NastyRecords(random, 5000, 40));
+  std::vector<std::unique_ptr<RunCursor>> cursors(1000);
+  const std::size_t before = mallinfo2().uordblks;
+  for (auto& cursor : cursors) {
+    cursor = run->Read({});
+    std::span<const RecordView> batch;
+    while (*cursor->Next(&batch)) {
+    }
+  }
+  EXPECT_LE(mallinfo2().uordblks - before, cursors.size() * MemoryRun::kCursorBytes);
+}
+#endif
 
 TEST(MemoryRunTest, NeighbouringRangesLoseAndRepeatNothing) {
   Random random(TestSeed());

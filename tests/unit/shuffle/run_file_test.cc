@@ -81,12 +81,12 @@ TEST_F(RunFileTest, HasTheBytesOfTheDocumentedFormat) {
   const RunInfo info = Write({{"apple", "1"}, {"apply", ""}}, {.file_id = 0x0102030405060708});
   const std::string file = FileBytes(info.path);
   ASSERT_EQ(file.size(), 16u + 24 + 9 + 5 + (8 + 1 + 5) + 32 - 1);
-  EXPECT_EQ(file.substr(0, 16), std::string("MRRN\1\0\0\0\x08\7\6\5\4\3\2\1", 16));
+  EXPECT_EQ(file.substr(0, 16), std::string("MRRN\2\0\0\0\x08\7\6\5\4\3\2\1", 16));
   EXPECT_EQ(file.substr(16, 16), std::string("\x0D\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0", 16));
-  EXPECT_EQ(file.substr(40, 13), std::string("\0\5\1apple1\4\1\0y", 13));
+  EXPECT_EQ(file.substr(40, 13), std::string("\0\5\1apple1\x08\1\0y", 13));
   EXPECT_EQ(file.substr(53, 14), std::string("\x10\0\0\0\0\0\0\0\5apple", 14));
   EXPECT_EQ(file.substr(67, 16), std::string("\x35\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16));
-  EXPECT_EQ(file.substr(91), std::string("\1\0\0\0MRRN", 8));
+  EXPECT_EQ(file.substr(91), std::string("\2\0\0\0MRRN", 8));
 }
 
 TEST_F(RunFileTest, BlocksKeepToTheirSize) {

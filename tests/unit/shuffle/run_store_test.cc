@@ -133,6 +133,17 @@ TEST_F(RunStoreTest, VeryManySmallRunsAreMerged) {
   EXPECT_EQ(budget_.used(), 0u);
 }
 
+// Five files for a merge of four: two of them are merged, and only those are written again.
+TEST_F(RunStoreTest, CountsWhatWasSpilledOnce) {
+  const auto store = MakeStore(0);
+  for (std::uint64_t task = 0; task < 5; ++task) AddRun(*store, {task, 0}, false, 1000, 20);
+  const std::uint64_t before = store->spilled_bytes();
+  ASSERT_TRUE(store->Finish({4}, nullptr, nullptr).ok());
+  EXPECT_EQ(store->file_count(), 4u);
+  EXPECT_GT(store->spilled_bytes(), before + before / 4);
+  EXPECT_LT(store->spilled_bytes(), before + before / 2);
+}
+
 TEST_F(RunStoreTest, MergesThroughTheCombiner) {
   std::map<std::string, std::uint64_t> expected;
   const auto store = MakeStore(16 * kMebibyte);
