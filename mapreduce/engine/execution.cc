@@ -4,6 +4,7 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -22,7 +23,7 @@ namespace {
 constexpr std::uint64_t kBlockBytesMin = std::uint64_t{32} << 10;
 constexpr std::uint64_t kBlockBytesMax = std::uint64_t{256} << 10;
 // Per cursor beside its block.
-constexpr std::uint64_t kCursorBytes = std::uint64_t{96} << 10;
+constexpr std::uint64_t kCursorBytes = std::uint64_t{32} << 10;
 // Each run file of the last merge is an open file; the usual limit is 1,024 of them.
 constexpr std::size_t kFanInMin = 8;
 constexpr std::size_t kFanInMax = 500;
@@ -42,6 +43,18 @@ constexpr std::size_t kSamplesPerPart = 16;
 constexpr std::size_t kSamplesMin = 4096;
 // However small the budget, lines of this size can be read.
 constexpr std::uint64_t kRecordBytesMin = std::uint64_t{32} << 20;
+
+// A slot reserves its tables and buffers at the most they can ever be, up to six of them. Where
+// address space is limited (ulimit -v), all slots together reserve half of what there may be.
+constexpr std::uint64_t kReservationsPerSlot = 6;
+
+std::uint64_t ReserveBytes(std::uint64_t memory_bytes, int leases) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return memory_bytes;
+  return std::min<std::uint64_t>(
+      memory_bytes,
+      limit.rlim_cur / (2 * kReservationsPerSlot * static_cast<std::uint64_t>(leases)));
+}
 
 std::string PartName(std::size_t part, const std::string& extension, Compression compression) {
   char name[32];
@@ -143,13 +156,20 @@ std::size_t Execution::record_bytes_max() const {
   return std::max(kRecordBytesMin, options_.memory_bytes / 16);
 }
 
-std::size_t Execution::FanInMax() const {
-  return std::clamp<std::size_t>(budget_.guarantee() / (block_bytes_ + kCursorBytes), kFanInMin,
-                                 kFanInMax);
+// What the cursors of a reduce's slot may take: its guarantee where collectors of the stages that
+// follow fill memory beside it; else most of its share of what kept runs have left, or 10 GB sorted
+// with 256 MiB would be merged twice.
+std::uint64_t Execution::CursorBytesMax(std::size_t stage) const {
+  if (FollowerCount(graph_, stage) > 0) return budget_.guarantee();
+  const std::uint64_t share =
+      (budget_.total() - budget_.used()) / static_cast<std::uint64_t>(options_.parallel);
+  return std::max(budget_.guarantee(), share / 4 * 3);
 }
 
 std::uint64_t Execution::CursorBytes(std::size_t stage) const {
-  return stores_[stage]->block_bytes() + stores_[stage]->file_count() * kCursorBytes;
+  const RunStore& store = *stores_[stage];
+  return store.block_bytes() + store.file_count() * kCursorBytes +
+         store.memory_run_count() * MemoryRun::kCursorBytes;
 }
 
 Status Execution::CheckGoOn(std::uint64_t order) {
@@ -168,7 +188,8 @@ std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBud
   options.store = stores_[stage].get();
   options.lease = &lease;
   options.timer = &timer;
-  options.reserve_bytes = options_.memory_bytes;
+  options.reserve_bytes =
+      ReserveBytes(options_.memory_bytes, options_.parallel * LeasesPerSlot(graph_));
   options.batch_bytes_max = options_.memory_bytes / kGiantShare;
   options.combiner = combiner->get();
   options.group_bytes = spec.group_bytes;
@@ -348,11 +369,16 @@ Status Execution::RunReduce(std::size_t stage) {
   BeginPhase(spec.name + " merge", store.data_bytes(), 0);
   const std::unique_ptr<CombineOperator> combiner =
       spec.make_combiner ? spec.make_combiner() : nullptr;
-  const std::uint64_t blocks_max = std::max(budget_.guarantee(), kFanInMin * block_bytes_);
-  MR_RETURN_IF_ERROR(store.Finish({FanInMax(), blocks_max}, combiner.get(), options_.cancel));
+  const std::uint64_t cursors_max = CursorBytesMax(stage);
+  MergeLimits limits;
+  limits.fan_in =
+      std::clamp<std::size_t>(cursors_max / (block_bytes_ + kCursorBytes), kFanInMin, kFanInMax);
+  limits.block_bytes = std::max(cursors_max, kFanInMin * block_bytes_);
+  MR_RETURN_IF_ERROR(store.Finish(limits, combiner.get(), options_.cancel));
   const auto slots = static_cast<int>(std::clamp<std::uint64_t>(
-      (options_.memory_bytes + kBesideBudget) / (kRecordCopies * (store.block_bytes_max() + 1)), 1,
-      static_cast<std::uint64_t>(options_.parallel)));
+      (options_.memory_bytes + kBesideBudget) /
+          (CursorBytes(stage) + (kRecordCopies - 1) * store.block_bytes_max() + 1),
+      1, static_cast<std::uint64_t>(options_.parallel)));
 
   ReducePhase phase;
   phase.stage = stage;

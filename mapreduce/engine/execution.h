@@ -76,7 +76,7 @@ class Execution {
   void BeginPhase(std::string name, std::uint64_t bytes_total, std::size_t tasks_total);
   void ReportProgress();
   std::vector<Split> SplitsOf(int input) const;
-  std::size_t FanInMax() const;
+  std::uint64_t CursorBytesMax(std::size_t stage) const;
   std::uint64_t RetainedBytesMax(const StageSpec& stage) const;
   std::string OutputDirectory(int output) const;
   Status MakeOutputDirectories();

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 constexpr std::uint64_t kSplitBytesMin = kMebibyte;
-constexpr std::uint64_t kSplitBytesMax = 32 * kMebibyte;
+constexpr std::uint64_t kSplitBytesMax = 64 * kMebibyte;
 
 // Opening a file costs about as much as reading this many bytes of it; so a pack of empty files
 // ends as well. Small against the split size, which tests make tiny.
@@ -91,7 +91,8 @@ std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs,
 }
 
 std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel) {
-  const std::uint64_t even = stored_bytes / (4 * static_cast<std::uint64_t>(std::max(parallel, 1)));
+  const std::uint64_t even =
+      stored_bytes / (16 * static_cast<std::uint64_t>(std::max(parallel, 1)));
   return std::clamp(even, kSplitBytesMin, kSplitBytesMax);
 }
 

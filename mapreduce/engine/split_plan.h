@@ -40,8 +40,8 @@ inline constexpr std::uint64_t kSplitsMax = 1'000'000;
 /// Requires: split_bytes > 0.
 std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs, std::uint64_t split_bytes);
 
-/// The split size for whoever doesn't choose one: about four splits per task slot, so that no slot
-/// is long idle at the end, between 1 MiB and 32 MiB.
+/// The split size for whoever doesn't choose one: about sixteen splits per task slot, so that no
+/// slot is long idle at the end, between 1 MiB and 64 MiB (runs that spill are as large as splits).
 std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel);
 
 /// kInvalidArgument where so small a split size would make more than kSplitsMax splits.

@@ -125,8 +125,8 @@ TEST(SplitPlanTest, CompressionOfAFileDoesNotMoveItsPack) {
 
 TEST(SplitPlanTest, DefaultFollowsInputAndSlots) {
   EXPECT_EQ(DefaultSplitBytes(0, 4), std::uint64_t{1} << 20);
-  EXPECT_EQ(DefaultSplitBytes(std::uint64_t{64} << 20, 4), std::uint64_t{4} << 20);
-  EXPECT_EQ(DefaultSplitBytes(std::uint64_t{1} << 40, 4), std::uint64_t{32} << 20);
+  EXPECT_EQ(DefaultSplitBytes(std::uint64_t{256} << 20, 4), std::uint64_t{4} << 20);
+  EXPECT_EQ(DefaultSplitBytes(std::uint64_t{1} << 40, 4), std::uint64_t{64} << 20);
 }
 
 TEST(SplitPlanTest, RefusesMillionsOfSplits) {
