@@ -44,7 +44,8 @@ ranked() {
 # listener, time of the day, ms_played in this order -> a row per listener.
 sessions() {
   mawk -F '\t' -v OFS='\t' '
-    function put() { if (user != "") print user, sessions, ms, longest }
+    # print shortens numbers beyond 32 bits.
+    function put() { if (user != "") printf "%s\t%d\t%.0f\t%d\n", user, sessions, ms, longest }
     { now = substr($2, 12, 2) * 3600 + substr($2, 15, 2) * 60 + substr($2, 18, 2) }
     $1 != user { put(); user = $1; last = now; sessions = 1; ms = longest = 0 }
     {
