@@ -30,20 +30,22 @@ class CellSorter {
  public:
   explicit CellSorter(std::size_t cell_bytes)
       : cell_bytes_(cell_bytes),
-        small_max_(std::max<std::size_t>(kSmallBytes / cell_bytes, 64)),
+        small_max_(SmallMax(cell_bytes)),
         entries_(2 * small_max_),
         scratch_(small_max_ * cell_bytes) {}
 
   /// Beside the cells: what the sorter holds.
   static std::size_t ScratchBytes(std::size_t cell_bytes) {
-    return std::max<std::size_t>(kSmallBytes / cell_bytes, 64) *
-           (2 * sizeof(SortEntry) + cell_bytes);
+    return SmallMax(cell_bytes) * (2 * sizeof(SortEntry) + cell_bytes);
   }
 
   void Sort(char* cells, std::size_t count) { SortFrom(cells, count, 0); }
 
  private:
   static constexpr std::size_t kSmallBytes = std::size_t{128} << 10;
+  static std::size_t SmallMax(std::size_t cell_bytes) {
+    return std::max<std::size_t>(kSmallBytes / cell_bytes, 64);
+  }
 
   struct KeyAt {
     std::string_view operator()(std::uint64_t ref) const {

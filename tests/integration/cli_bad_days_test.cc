@@ -138,6 +138,8 @@ TEST_F(CliBadDaysTest, CodeThatDoesNotReturnIsEndedAfterAWhileOrASecondSignal) {
     const auto start = std::chrono::steady_clock::now();
     run.Kill(SIGINT);
     if (twice) {
+      // Two of a kind that wait together are one to the kernel: the first has to be taken before
+      // the second comes, and it leaves nothing that a test could wait for.
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       run.Kill(SIGINT);
     }

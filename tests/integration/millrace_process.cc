@@ -68,7 +68,7 @@ ProcessResult Process::Wait() {
       waitpid(pid_, &status, 0);
       break;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // waitpid knows no deadline.
   }
   pid_ = -1;
   ProcessResult result;
@@ -125,7 +125,7 @@ std::vector<std::string> MillraceTest::HiddenNames() {
 bool MillraceTest::Await(const std::string& path) {
   for (int i = 0; i < 1000; ++i) {
     if (Exists(path)) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // Until the next look.
   }
   return false;
 }

@@ -21,6 +21,7 @@ int Recurse(int depth) {
   return depth < 0 ? 0 : Recurse(depth + 1) + room[0];
 }
 
+/// Those that sleep are user code that takes long: a run has to be caught in the middle of it.
 struct Misbehave {
   void Map(const Line& line, Emitter<std::string, std::int64_t>& emit, Context& context) {
     const std::string what(line.text);

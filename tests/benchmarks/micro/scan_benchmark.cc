@@ -111,8 +111,9 @@ BENCHMARK(BM_TsvDates);
 BENCHMARK(BM_TsvLongRows);
 BENCHMARK(BM_TsvRowsWithNull);
 
-// A memchr for the LF and one for each TAB; the number by from_chars.
-void BM_TsvPlaysByMemchr(benchmark::State& state) {
+// Adds up what `use` makes of each line of plays; a memchr for each LF.
+template <class UseLine>
+void LinesByMemchr(benchmark::State& state, UseLine use) {
   const Block block(PlaysText(kBlockBytes));
   std::uint64_t sum = 0;
   for (auto _ : state) {
@@ -120,37 +121,35 @@ void BM_TsvPlaysByMemchr(benchmark::State& state) {
     for (const char* line = lines.begin; line < lines.end;) {
       const char* const end = static_cast<const char*>(
           std::memchr(line, '\n', static_cast<std::size_t>(lines.end - line)));
-      std::string_view fields[5];
-      for (std::string_view& field : fields) {
-        const void* const tab = std::memchr(line, '\t', static_cast<std::size_t>(end - line));
-        const char* const field_end = tab == nullptr ? end : static_cast<const char*>(tab);
-        field = {line, static_cast<std::size_t>(field_end - line)};
-        line = field_end + 1;
-      }
-      std::int64_t ms_played = 0;
-      std::from_chars(fields[4].data(), fields[4].data() + fields[4].size(), ms_played);
-      sum += Use(fields[2], fields[3], ms_played);
-    }
-  }
-  benchmark::DoNotOptimize(sum);
-  Report(state, CountLines(block.view()), block.view().size());
-}
-BENCHMARK(BM_TsvPlaysByMemchr);
-
-void BM_LinesByMemchr(benchmark::State& state) {
-  const Block block(PlaysText(kBlockBytes));
-  std::uint64_t sum = 0;
-  for (auto _ : state) {
-    const LineBlock lines = block.block();
-    for (const char* line = lines.begin; line < lines.end;) {
-      const char* const end = static_cast<const char*>(
-          std::memchr(line, '\n', static_cast<std::size_t>(lines.end - line)));
-      sum += static_cast<std::uint64_t>(end - line);
+      sum += use(line, end);
       line = end + 1;
     }
   }
   benchmark::DoNotOptimize(sum);
   Report(state, CountLines(block.view()), block.view().size());
+}
+
+// A memchr for each TAB, too; the number by from_chars.
+void BM_TsvPlaysByMemchr(benchmark::State& state) {
+  LinesByMemchr(state, [](const char* at, const char* end) {
+    std::string_view fields[5];
+    for (std::string_view& field : fields) {
+      const void* const tab = std::memchr(at, '\t', static_cast<std::size_t>(end - at));
+      const char* const field_end = tab == nullptr ? end : static_cast<const char*>(tab);
+      field = {at, static_cast<std::size_t>(field_end - at)};
+      at = field_end + 1;
+    }
+    std::int64_t ms_played = 0;
+    std::from_chars(fields[4].data(), fields[4].data() + fields[4].size(), ms_played);
+    return static_cast<std::uint64_t>(Use(fields[2], fields[3], ms_played));
+  });
+}
+BENCHMARK(BM_TsvPlaysByMemchr);
+
+void BM_LinesByMemchr(benchmark::State& state) {
+  LinesByMemchr(state, [](const char* line, const char* end) {
+    return static_cast<std::uint64_t>(end - line);
+  });
 }
 void BM_LineParser(benchmark::State& state) {
   const Block block(PlaysText(kBlockBytes));

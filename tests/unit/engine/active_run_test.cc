@@ -97,7 +97,7 @@ TEST_F(ActiveRunTest, RunWhoseDirectoriesAreRemovedNeverPublishes) {
               ActiveRun run({(root_ / "work").string()}, {});
               RemoveActiveRuns();
               std::thread ender([] {
-                usleep(50'000);
+                usleep(50'000);  // Time for a BeginPublish that doesn't wait to be seen: exit 1.
                 _exit(9);
               });
               run.BeginPublish();  // Waits for the process to end.

@@ -603,6 +603,24 @@ TEST_F(ExecuteTest, TellsProgressOfEveryStage) {
               ::testing::IsSupersetOf({"stage-1 map", "stage-1 reduce", "stage-2 reduce"}));
 }
 
+// Each run costs its blocks in the last merge; as long as they fit the memory, nothing is written
+// and read once more.
+TEST_F(ExecuteTest, ManySpilledRunsAreMergedOnce) {
+  ExecutionOptions options;
+  options.memory_bytes = 8 * kMebibyte;
+  options.split_bytes = 256 << 10;
+  std::string lines;
+  while (lines.size() < 10 * kMebibyte)
+    lines += std::to_string(random_.Uniform(UINT64_MAX)) + std::string(80, 'x') + "\n";
+  const auto job = Shipped("sort");
+  const ExecutionInput input{"lines", StoreShards(folder_.NewFolder("in"), {{"a", lines}})};
+  const Outcome outcome = RunGraph(folder_, job->graph(), {input}, options);
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status.message();
+  EXPECT_GE(outcome.result.tasks_run, 40u);
+  EXPECT_GT(outcome.result.spilled_bytes, lines.size() / 2);
+  EXPECT_LT(outcome.result.spilled_bytes, lines.size() / 10 * 11);
+}
+
 TEST_F(ExecuteTest, NoInputMakesEmptyParts) {
   ExecutionOptions options;
   options.parts = 3;
