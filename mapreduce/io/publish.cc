@@ -81,7 +81,10 @@ Status RecoverPublish(FileSystem& files, const std::string& target, const std::s
   MR_ASSIGN_OR_RETURN(const bool has_retired, Exists(files, retired));
   if (!has_retired) return Status::Ok();
   MR_ASSIGN_OR_RETURN(const bool has_target, Exists(files, target));
-  if (has_target) return files.RemoveTree(retired);
+  if (has_target) {  // Its name may not be durable yet: first that, then the old tree may go.
+    MR_RETURN_IF_ERROR(files.SyncDirectory(ParentPath(target)));
+    return files.RemoveTree(retired);
+  }
   MR_RETURN_IF_ERROR(files.RenameNoReplace(retired, target));
   return files.SyncDirectory(ParentPath(target));
 }
