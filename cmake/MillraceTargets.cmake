@@ -10,6 +10,8 @@ target_compile_options(millrace_options INTERFACE -Wall -Wextra -Wshadow -Wno-mi
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 # g++ 12 sees overlapping copies in the standard library's own operator+ (GCC bug 105651).
 target_compile_options(millrace_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# What only simulations switch on (mapreduce/base/test_hooks.h) is not in what users run.
+target_compile_definitions(millrace_options INTERFACE $<$<CONFIG:Debug>:MILLRACE_TEST_HOOKS>)
 if(MILLRACE_SANITIZE)
   target_compile_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -6,6 +6,7 @@
 // graph and inputs, what it writes depends on parts and compression alone, never on the other
 // options.
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -64,6 +65,7 @@ struct ExecutionOptions {
   const CancelToken* cancel = nullptr;  ///< May be null.
   ProgressSink* progress = nullptr;     ///< May be null.
   bool spill_everything = false;        ///< Tests: hand on and spill after every record.
+  std::size_t block_bytes = 0;          ///< Tests: of run files; 0: as the memory allows.
 };
 
 /// A file of the output.

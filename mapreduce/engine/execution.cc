@@ -4,12 +4,11 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
+#include "mapreduce/engine/followers.h"
 #include "mapreduce/engine/map_task.h"
 #include "mapreduce/engine/reduce_task.h"
 #include "mapreduce/engine/task_outputs.h"
@@ -19,18 +18,8 @@
 namespace millrace {
 namespace {
 
-// Blocks of run files: large reads, but many cursors must fit a small budget.
-constexpr std::uint64_t kBlockBytesMin = std::uint64_t{32} << 10;
-constexpr std::uint64_t kBlockBytesMax = std::uint64_t{256} << 10;
-// Per cursor beside its block.
-constexpr std::uint64_t kCursorBytes = std::uint64_t{32} << 10;
-// Each run file of the last merge is an open file; the usual limit is 1,024 of them.
-constexpr std::size_t kFanInMin = 8;
-constexpr std::size_t kFanInMax = 500;
 // One of so many bytes of the budget is for rows that wait for the tasks before them.
 constexpr std::uint64_t kWaitingShare = 16;
-// A batch of more than one of so many bytes of the budget is not buffered.
-constexpr std::uint64_t kGiantShare = 16;
 // A reduce holds a giant record as block, key of its group, emission and row; and so much of them
 // all may lie beside the budget.
 constexpr std::uint64_t kRecordCopies = 4;
@@ -39,48 +28,13 @@ constexpr std::uint64_t kBesideBudget = std::uint64_t{32} << 20;
 constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
 constexpr std::size_t kRangesPerSlot = 8;
 constexpr std::size_t kRangesMax = 256;
-constexpr std::size_t kSamplesPerPart = 16;
-constexpr std::size_t kSamplesMin = 4096;
-// However small the budget, lines of this size can be read.
-constexpr std::uint64_t kRecordBytesMin = std::uint64_t{32} << 20;
-
-// A slot reserves its tables and buffers at the most they can ever be, up to six of them. Where
-// address space is limited (ulimit -v), all slots together reserve half of what there may be.
-constexpr std::uint64_t kReservationsPerSlot = 6;
-
-std::uint64_t ReserveBytes(std::uint64_t memory_bytes, int leases) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return memory_bytes;
-  return std::min<std::uint64_t>(
-      memory_bytes,
-      limit.rlim_cur / (2 * kReservationsPerSlot * static_cast<std::uint64_t>(leases)));
-}
-
-std::string PartName(std::size_t part, const std::string& extension, Compression compression) {
-  char name[32];
-  std::snprintf(name, sizeof(name), "part-%05zu.", part);
-  return name + extension +
-         (compression == Compression::kZstd   ? ".zst"
-          : compression == Compression::kGzip ? ".gz"
-                                              : "");
-}
-
-/// How many sources of later stages read this one's output.
-int FollowerCount(const JobGraph& graph, std::size_t stage) {
-  int count = 0;
-  for (const StageSpec& later : graph.stages) {
-    for (const StageSource& source : later.sources)
-      count += source.stage == static_cast<int>(stage);
-  }
-  return count;
-}
 
 /// A map slot fills one collector. A reduce slot may fill one for each stage that follows, beside
 /// its cursors: if they shared a lease, the first would take all and leave the others nothing.
 int LeasesPerSlot(const JobGraph& graph) {
   int followers_max = 0;
   for (std::size_t stage = 0; stage < graph.stages.size(); ++stage) {
-    followers_max = std::max(followers_max, FollowerCount(graph, stage));
+    followers_max = std::max(followers_max, static_cast<int>(Followers(graph, stage).size()));
   }
   return 1 + followers_max;
 }
@@ -108,26 +62,13 @@ std::vector<Split> CutAtParts(const std::vector<Split>& splits,
 
 Execution::Execution(FileSystem& files, const JobGraph& graph,
                      const std::vector<ExecutionInput>& inputs, const ExecutionOptions& options)
-    : files_(files),
-      graph_(graph),
-      inputs_(inputs),
-      options_(options),
-      budget_(options.memory_bytes - options.memory_bytes / kWaitingShare,
-              options.parallel * LeasesPerSlot(graph)),
+    : TaskEnvironment(files, graph, inputs, options,
+                      options.memory_bytes - options.memory_bytes / kWaitingShare,
+                      options.parallel * LeasesPerSlot(graph)),
       waiting_budget_(options.memory_bytes / kWaitingShare, 1),
-      block_bytes_(std::clamp(options.memory_bytes / 1024, kBlockBytesMin, kBlockBytesMax)),
-      rejects_(files, options.scratch_directory, options.max_rejects),
       output_files_(graph.outputs.size()) {
-  for (const StageSpec& stage : graph.stages) {
-    RunStoreOptions store;
-    store.directory = options.scratch_directory;
-    store.name = stage.name;
-    store.block_bytes = block_bytes_;
-    store.retained_bytes_max = options.spill_everything ? 0 : RetainedBytesMax(stage);
-    store.sample_capacity =
-        std::max(kSamplesMin, kSamplesPerPart * static_cast<std::size_t>(options.parts));
-    stores_.push_back(std::make_unique<RunStore>(files, budget_, std::move(store)));
-  }
+  for (const StageSpec& stage : graph.stages)
+    stores_.push_back(MakeStore(stage, stage.name, ShuffledInput(stage)));
   for (const ExecutionInput& input : inputs) {
     auto& digests = digests_.emplace_back();
     for (const Shard& shard : input.shards)
@@ -135,83 +76,14 @@ Execution::Execution(FileSystem& files, const JobGraph& graph,
   }
 }
 
-// Runs that are combined shrink, so most of the budget may hold them. Else the shuffle may be as
-// large as the input: if that is far from fitting, to keep a part of it would only make the slots'
-// runs smaller.
-std::uint64_t Execution::RetainedBytesMax(const StageSpec& stage) const {
-  if (stage.make_combiner == nullptr) {
-    std::uint64_t expected = 0;
-    for (const StageSource& source : stage.sources) {
-      if (source.input < 0) continue;
-      for (const Shard& shard : inputs_[static_cast<std::size_t>(source.input)].shards) {
-        expected += shard.file.bytes * (shard.compression == Compression::kNone ? 1 : 4);
-      }
-    }
-    if (expected > options_.memory_bytes) return 0;
+std::uint64_t Execution::ShuffledInput(const StageSpec& stage) const {
+  std::uint64_t bytes = 0;
+  for (const StageSource& source : stage.sources) {
+    if (source.input < 0) continue;
+    for (const Shard& shard : inputs()[static_cast<std::size_t>(source.input)].shards)
+      bytes += ShuffledBytes(shard, shard.file.bytes);
   }
-  return options_.memory_bytes / 4 * 3;
-}
-
-std::size_t Execution::record_bytes_max() const {
-  return std::max(kRecordBytesMin, options_.memory_bytes / 16);
-}
-
-// What the cursors of a reduce's slot may take: its guarantee where collectors of the stages that
-// follow fill memory beside it; else most of its share of what kept runs have left, or 10 GB sorted
-// with 256 MiB would be merged twice.
-std::uint64_t Execution::CursorBytesMax(std::size_t stage) const {
-  if (FollowerCount(graph_, stage) > 0) return budget_.guarantee();
-  const std::uint64_t share =
-      (budget_.total() - budget_.used()) / static_cast<std::uint64_t>(options_.parallel);
-  return std::max(budget_.guarantee(), share / 4 * 3);
-}
-
-std::uint64_t Execution::CursorBytes(std::size_t stage) const {
-  const RunStore& store = *stores_[stage];
-  return store.block_bytes() + store.file_count() * kCursorBytes +
-         store.memory_run_count() * MemoryRun::kCursorBytes;
-}
-
-Status Execution::CheckGoOn(std::uint64_t order) {
-  if (options_.cancel != nullptr && options_.cancel->cancelled())
-    return Status::Cancelled("cancelled");
-  if (rejects_.ShouldStop(order)) return RejectLog::Stopped();
-  return Status::Ok();
-}
-
-std::unique_ptr<Collector> Execution::MakeCollector(std::size_t stage, MemoryBudget::Lease& lease,
-                                                    PhaseTimer& timer,
-                                                    std::unique_ptr<CombineOperator>* combiner) {
-  const StageSpec& spec = graph_.stages[stage];
-  if (spec.make_combiner) *combiner = spec.make_combiner();
-  CollectorOptions options;
-  options.store = stores_[stage].get();
-  options.lease = &lease;
-  options.timer = &timer;
-  options.reserve_bytes =
-      ReserveBytes(options_.memory_bytes, options_.parallel * LeasesPerSlot(graph_));
-  options.batch_bytes_max = options_.memory_bytes / kGiantShare;
-  options.combiner = combiner->get();
-  options.group_bytes = spec.group_bytes;
-  options.spill_every_batch = options_.spill_everything;
-  return spec.make_collector(options);
-}
-
-void Execution::AddTask(const Context& context, std::uint64_t records_read) {
-  AddCounters(context);
-  MutexLock lock(mutex_);
-  ++result_.tasks_run;
-  result_.records_in += records_read;
-}
-
-void Execution::AddCounters(const Context& context) {
-  MutexLock lock(mutex_);
-  for (const auto& [name, count] : context.counters()) result_.counters[name] += count;
-}
-
-void Execution::AddTimes(const PhaseTimes& times) {
-  MutexLock lock(mutex_);
-  result_.phases.Merge(times);
+  return bytes;
 }
 
 void Execution::BeginPhase(std::string name, std::uint64_t bytes_total, std::size_t tasks_total) {
@@ -228,7 +100,7 @@ void Execution::AddProgress(std::uint64_t bytes, std::uint64_t records, int task
   phase_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   phase_records_.fetch_add(records, std::memory_order_relaxed);
   phase_tasks_.fetch_add(tasks, std::memory_order_relaxed);
-  if (options_.progress != nullptr && (bytes > 0 || tasks > 0)) ReportProgress();
+  if (options().progress != nullptr && (bytes > 0 || tasks > 0)) ReportProgress();
 }
 
 void Execution::ReportProgress() {
@@ -248,37 +120,23 @@ void Execution::ReportProgress() {
   for (const auto& store : stores_) {
     if (store != nullptr) progress.spilled_bytes += store->spilled_bytes();
   }
-  options_.progress->OnProgress(progress);
+  options().progress->OnProgress(progress);
 }
 
 std::vector<Split> Execution::SplitsOf(int input) const {
   std::vector<Split> splits;
-  for (Split& split : PlanSplits(inputs_, options_.split_bytes)) {
+  for (Split& split : PlanSplits(inputs(), options().split_bytes)) {
     if (split.pieces.front().input == input) splits.push_back(std::move(split));
   }
   return splits;
 }
 
-std::string Execution::OutputDirectory(int output) const {
-  return graph_.outputs.size() == 1 ? ""
-                                    : graph_.outputs[static_cast<std::size_t>(output)].name + "/";
-}
-
 Status Execution::MakeOutputDirectories() {
-  if (graph_.outputs.size() == 1) return Status::Ok();
-  for (const OutputSpec& output : graph_.outputs) {
-    MR_RETURN_IF_ERROR(files_.MakeDirectory(JoinPath(options_.output_directory, output.name)));
+  if (graph().outputs.size() == 1) return Status::Ok();
+  for (const OutputSpec& output : graph().outputs) {
+    MR_RETURN_IF_ERROR(files().MakeDirectory(JoinPath(options().output_directory, output.name)));
   }
   return Status::Ok();
-}
-
-std::unique_ptr<PartFile> Execution::MakePartFile(const StageWrite& write, std::size_t part,
-                                                  std::size_t first_task, std::size_t task_count) {
-  const std::string& extension = graph_.outputs[static_cast<std::size_t>(write.output)].extension;
-  return std::make_unique<PartFile>(
-      files_, waiting_budget_, budget_, options_.output_directory,
-      OutputDirectory(write.output) + PartName(part, extension, options_.compression),
-      options_.compression, first_task, task_count);
 }
 
 void Execution::CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts) {
@@ -290,39 +148,29 @@ Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uin
   const std::vector<Split> splits = SplitsOf(source.input);
   std::uint64_t bytes = 0;
   for (const Split& split : splits) bytes += split.stored_bytes;
-  BeginPhase(graph_.stages[stage].name + " map", bytes, splits.size());
+  BeginPhase(graph().stages[stage].name + " map", bytes, splits.size());
   MapPhase phase;
   phase.stage = stage;
   phase.source = &source;
+  phase.store = stores_[stage].get();
   phase.splits = &splits;
   phase.order_base = order_base;
   phase.reject_order = reject_order_;
   reject_order_ += splits.size();
-  const Status status = RunTasks(splits.size(), options_.parallel, options_.cancel,
+  const Status status = RunTasks(splits.size(), options().parallel, options().cancel,
                                  [&] { return MakeMapSlot(*this, phase); });
-  return rejects_.Outcome(status);
+  return rejects().Outcome(status);
 }
 
-// Without a reduce the order is the input's. Parts are cut between shards, by stored bytes, so
-// that they don't depend on splits.
+// Without a reduce the order is the input's.
 Status Execution::RunMapsAlone(std::size_t stage) {
-  const StageSpec& spec = graph_.stages[stage];
+  const StageSpec& spec = graph().stages[stage];
   const StageSource& source = spec.sources.front();
-  const std::vector<Shard>& shards = inputs_[static_cast<std::size_t>(source.input)].shards;
-  const auto parts = static_cast<std::size_t>(options_.parts);
+  const std::vector<Shard>& shards = inputs()[static_cast<std::size_t>(source.input)].shards;
+  const auto parts = static_cast<std::size_t>(options().parts);
   std::uint64_t total = 0;
   for (const Shard& shard : shards) total += shard.file.bytes;
-  std::vector<std::size_t> part_of_shard;
-  std::uint64_t begin = 0;  // Of a shard in all of them.
-  for (const Shard& shard : shards) {
-    // Empty shards at the end begin where the last part ends.
-    const auto part =
-        total == 0
-            ? 0
-            : static_cast<std::size_t>(static_cast<unsigned __int128>(begin) * parts / total);
-    part_of_shard.push_back(std::min(part, parts - 1));
-    begin += shard.file.bytes;
-  }
+  const std::vector<std::size_t> part_of_shard = PartsOfShards(shards, parts);
   const std::vector<Split> splits = CutAtParts(SplitsOf(source.input), part_of_shard);
   MapPhase phase;
   std::vector<std::size_t> first_task(parts + 1, splits.size());
@@ -339,8 +187,8 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   for (const StageWrite& write : spec.writes) {
     auto& list = files.emplace_back();
     for (std::size_t part = 0; part < parts; ++part) {
-      list.push_back(
-          MakePartFile(write, part, first_task[part], first_task[part + 1] - first_task[part]));
+      list.push_back(MakePartFile(write, part, waiting_budget_, first_task[part],
+                                  first_task[part + 1] - first_task[part]));
     }
   }
   BeginPhase(spec.name + " map", total, splits.size());
@@ -351,9 +199,10 @@ Status Execution::RunMapsAlone(std::size_t stage) {
   phase.parts = &files;
   reject_order_ += splits.size();
   const Status status = RunTasks(
-      splits.size(), options_.parallel, options_.cancel, [&] { return MakeMapSlot(*this, phase); },
+      splits.size(), options().parallel, options().cancel,
+      [&] { return MakeMapSlot(*this, phase); },
       [&](std::size_t task) { AbandonBehind(files, task); });
-  MR_RETURN_IF_ERROR(rejects_.Outcome(status));
+  MR_RETURN_IF_ERROR(rejects().Outcome(status));
   for (std::size_t w = 0; w < spec.writes.size(); ++w) {
     for (const auto& file : files[w]) {
       if (file->first_task() == file->end_task()) MR_RETURN_IF_ERROR(file->FinishEmpty());
@@ -364,35 +213,32 @@ Status Execution::RunMapsAlone(std::size_t stage) {
 }
 
 Status Execution::RunReduce(std::size_t stage) {
-  const StageSpec& spec = graph_.stages[stage];
+  const StageSpec& spec = graph().stages[stage];
   RunStore& store = *stores_[stage];
   BeginPhase(spec.name + " merge", store.data_bytes(), 0);
-  const std::unique_ptr<CombineOperator> combiner =
-      spec.make_combiner ? spec.make_combiner() : nullptr;
-  const std::uint64_t cursors_max = CursorBytesMax(stage);
-  MergeLimits limits;
-  limits.fan_in =
-      std::clamp<std::size_t>(cursors_max / (block_bytes_ + kCursorBytes), kFanInMin, kFanInMax);
-  limits.block_bytes = std::max(cursors_max, kFanInMin * block_bytes_);
-  MR_RETURN_IF_ERROR(store.Finish(limits, combiner.get(), options_.cancel));
+  const std::vector<Follower> followers = Followers(graph(), stage);
+  MR_RETURN_IF_ERROR(FinishStore(spec, store, !followers.empty()));
   const auto slots = static_cast<int>(std::clamp<std::uint64_t>(
-      (options_.memory_bytes + kBesideBudget) /
-          (CursorBytes(stage) + (kRecordCopies - 1) * store.block_bytes_max() + 1),
-      1, static_cast<std::uint64_t>(options_.parallel)));
+      (options().memory_bytes + kBesideBudget) /
+          (CursorBytes(store) + (kRecordCopies - 1) * store.block_bytes_max() + 1),
+      1, static_cast<std::uint64_t>(options().parallel)));
 
   ReducePhase phase;
   phase.stage = stage;
+  phase.store = &store;
+  for (const Follower& follower : followers)
+    phase.next_stores.push_back(stores_[follower.stage].get());
   const std::size_t wanted =
       std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(slots),
                 static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
-  phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options_.parts, wanted);
+  phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options().parts, wanted);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
   for (const StageWrite& write : spec.writes) {
     auto& list = files.emplace_back();
     for (std::size_t first = 0; first < phase.ranges.size();) {
       std::size_t end = first + 1;
       while (end < phase.ranges.size() && phase.ranges[end].part == phase.ranges[first].part) ++end;
-      list.push_back(MakePartFile(write, list.size(), first, end - first));
+      list.push_back(MakePartFile(write, list.size(), waiting_budget_, first, end - first));
       first = end;
     }
   }
@@ -400,62 +246,66 @@ Status Execution::RunReduce(std::size_t stage) {
   // First those of the reduce, then those of each map that follows: what is rejected when would
   // else depend on where ranges were cut.
   phase.reject_order = reject_order_;
-  reject_order_ += phase.ranges.size() * static_cast<std::size_t>(LeasesPerSlot(graph_));
+  reject_order_ += phase.ranges.size() * static_cast<std::size_t>(LeasesPerSlot(graph()));
   BeginPhase(spec.name + " reduce", 0, phase.ranges.size());
   // Only files may be written in any order: the collector of a stage that follows goes by tasks.
-  const bool is_last = FollowerCount(graph_, stage) == 0;
+  const bool is_last = followers.empty();
   const Status status = RunTasks(
-      phase.ranges.size(), slots, options_.cancel, [&] { return MakeReduceSlot(*this, phase); },
+      phase.ranges.size(), slots, options().cancel, [&] { return MakeReduceSlot(*this, phase); },
       [&](std::size_t task) { AbandonBehind(files, task); },
       is_last ? StartOrder(phase.ranges, slots) : std::vector<std::size_t>());
-  MR_RETURN_IF_ERROR(rejects_.Outcome(status));
+  MR_RETURN_IF_ERROR(rejects().Outcome(status));
   for (std::size_t w = 0; w < spec.writes.size(); ++w)
     CollectFiles(spec.writes[w].output, files[w]);
   return Status::Ok();
 }
 
 Status Execution::RunStage(std::size_t stage) {
-  const StageSpec& spec = graph_.stages[stage];
+  const StageSpec& spec = graph().stages[stage];
   if (!spec.has_reduce()) return RunMapsAlone(stage);
   for (std::size_t s = 0; s < spec.sources.size(); ++s) {
     if (spec.sources[s].input >= 0)
       MR_RETURN_IF_ERROR(RunMaps(stage, spec.sources[s], static_cast<std::uint64_t>(s) << 32));
   }
-  MR_RETURN_IF_ERROR(RunReduce(stage));
-  MutexLock lock(mutex_);
-  result_.spilled_bytes += stores_[stage]->spilled_bytes();
-  return Status::Ok();
+  return RunReduce(stage);
 }
 
 Result<ExecutionResult> Execution::Run() {
   MR_RETURN_IF_ERROR(MakeOutputDirectories());
-  for (std::size_t stage = 0; stage < graph_.stages.size(); ++stage) {
+  for (std::size_t stage = 0; stage < graph().stages.size(); ++stage) {
     MR_RETURN_IF_ERROR(RunStage(stage));
     spilled_before_ += stores_[stage]->spilled_bytes();
     stores_[stage].reset();  // Its memory is the next stage's.
   }
-  MutexLock lock(mutex_);
-  MR_RETURN_IF_ERROR(rejects_.Check(result_.records_in, /*is_final=*/true));
-  MR_ASSIGN_OR_RETURN(result_.rejects_file, rejects_.Write(options_.output_directory));
-  result_.rejects = rejects_.count();
-  for (std::size_t input = 0; input < inputs_.size(); ++input) {
-    auto& roots = result_.input_digests.emplace_back();
-    for (std::size_t shard = 0; shard < inputs_[input].shards.size(); ++shard) {
+  TaskTotals sums = totals();
+  ExecutionResult result;
+  MR_RETURN_IF_ERROR(rejects().Check(sums.records_read, /*is_final=*/true));
+  MR_ASSIGN_OR_RETURN(result.rejects_file, rejects().Write(options().output_directory));
+  result.rejects = rejects().count();
+  result.counters = std::move(sums.counters);
+  result.records_in = sums.records_read;
+  result.tasks_run = sums.tasks_run;
+  result.phases = sums.phases;
+  result.spilled_bytes = spilled_before_;
+  for (std::size_t input = 0; input < inputs().size(); ++input) {
+    auto& roots = result.input_digests.emplace_back();
+    for (std::size_t shard = 0; shard < inputs()[input].shards.size(); ++shard) {
       const ShardDigest& digest = *digests_[input][shard];
       if (!digest.complete()) {
-        return Status::Internal("not all of ", inputs_[input].shards[shard].file.path, " was read");
+        return Status::Internal("not all of ", inputs()[input].shards[shard].file.path,
+                                " was read");
       }
       roots.push_back(digest.Root());
-      result_.bytes_in += inputs_[input].shards[shard].file.bytes;
+      result.bytes_in += inputs()[input].shards[shard].file.bytes;
     }
   }
   for (const auto& files : output_files_) {
     for (const OutputFileRecord& file : files) {
-      result_.records_out += file.records;
-      result_.files.push_back(file);
+      result.records_out += file.records;
+      result.files.push_back(file);
     }
   }
-  return result_;
+  return result;
 }
 
 Result<ExecutionResult> Execute(const JobGraph& graph, const std::vector<ExecutionInput>& inputs,

@@ -21,27 +21,28 @@ std::string TaskName(std::size_t task) {
 
 class MapSlot final : public Slot {
  public:
-  MapSlot(Execution& execution, const MapPhase& phase)
-      : execution_(execution),
+  MapSlot(TaskEnvironment& environment, const MapPhase& phase)
+      : environment_(environment),
         phase_(phase),
-        stage_(execution.graph().stages[phase.stage]),
-        lease_(execution.budget().Join()),
+        stage_(environment.graph().stages[phase.stage]),
+        lease_(environment.budget().Join()),
         timer_(times_) {
     if (stage_.has_reduce())
-      collector_ = execution.MakeCollector(phase.stage, lease_, timer_, &combiner_);
+      collector_ = environment.MakeCollector(stage_, *phase.store, lease_, timer_, &combiner_);
   }
   ~MapSlot() override {
     timer_.Flush();
-    execution_.AddTimes(times_);
+    environment_.AddTimes(times_);
   }
 
   Status Run(std::size_t task) override {
     const std::uint64_t reject_order = phase_.reject_order + task;
     const Split& split = (*phase_.splits)[task];
-    TaskRejects rejects(execution_.rejects(), reject_order);
+    TaskRejects rejects(environment_.rejects(), reject_order);
     const std::string& input =
-        execution_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
-    Context context(TaskName(task), input, execution_.options().date, &rejects);
+        environment_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
+    Context context(TaskName(phase_.first_number + task), input, environment_.options().date,
+                    &rejects);
     ThisThreadsRecord() = context.current_record();
     const Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
                                                 : Write(task, split, reject_order, context);
@@ -78,24 +79,24 @@ class MapSlot final : public Slot {
       MR_RETURN_IF_ERROR(MapPiece(piece, reject_order, context, *mapper));
     }
     MR_RETURN_IF_ERROR(mapper->Close());
-    execution_.AddTask(context, mapper->record_count());
-    execution_.AddProgress(0, 0, 1);
+    environment_.AddTask(context, mapper->record_count());
+    environment_.AddProgress(0, 0, 1);
     return Status::Ok();
   }
 
   Status MapPiece(const SplitPiece& piece, std::uint64_t reject_order, Context& context,
                   MapOperator& mapper) {
-    const Shard& shard = execution_.inputs()[static_cast<std::size_t>(piece.input)]
+    const Shard& shard = environment_.inputs()[static_cast<std::size_t>(piece.input)]
                              .shards[static_cast<std::size_t>(piece.shard)];
     context.BeginShard(shard.file.path);
     timer_.Switch(Phase::kRead);
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<ShardReader> reader,
-                        ShardReader::Open(execution_.files(), shard, piece.range,
-                                          &execution_.digest(piece.input, piece.shard), &timer_));
+                        ShardReader::Open(environment_.files(), shard, piece.range,
+                                          environment_.digest(piece.input, piece.shard), &timer_));
     const std::uint64_t stored = piece.range.stored_end - piece.range.stored_begin;
     const bool is_plain = shard.compression == Compression::kNone;
     std::uint64_t reported = 0;  // Of compressed shards only the whole is known.
-    LineBlockReader blocks(*reader, piece.range, execution_.record_bytes_max(), shard.file.path);
+    LineBlockReader blocks(*reader, piece.range, environment_.record_bytes_max(), shard.file.path);
     const Status status = MapBlocks(blocks, reject_order, mapper, is_plain ? stored : 0, &reported);
     timer_.Switch(Phase::kRead);
     if (status.code() == StatusCode::kCancelled && !is_plain)
@@ -103,7 +104,7 @@ class MapSlot final : public Slot {
     MR_RETURN_IF_ERROR(status);
     MR_RETURN_IF_ERROR(reader->Finish());
     timer_.Switch(Phase::kMap);
-    execution_.AddProgress(stored - reported, 0, 0);
+    environment_.AddProgress(stored - reported, 0, 0);
     return Status::Ok();
   }
 
@@ -111,7 +112,7 @@ class MapSlot final : public Slot {
                    std::uint64_t report_bytes_max, std::uint64_t* reported) {
     LineBlock block;
     for (;;) {
-      MR_RETURN_IF_ERROR(execution_.CheckGoOn(reject_order));
+      MR_RETURN_IF_ERROR(environment_.CheckGoOn(reject_order));
       timer_.Switch(Phase::kRead);
       MR_ASSIGN_OR_RETURN(const bool more, blocks.Next(&block));
       if (!more) return Status::Ok();
@@ -122,14 +123,14 @@ class MapSlot final : public Slot {
       MR_RETURN_IF_ERROR(mapper.MapBlock(block));
       const std::uint64_t done = std::min(report_bytes_max - *reported, bytes);
       *reported += done;
-      execution_.AddProgress(done, mapper.record_count() - records_before, 0);
+      environment_.AddProgress(done, mapper.record_count() - records_before, 0);
     }
   }
 
   // What was rejected may be damage, which some compressed files tell only at their end.
   Status CheckRest(ShardReader& reader, const ShardRange& range) {
     std::vector<char> bytes;
-    const CancelToken* const cancel = execution_.options().cancel;
+    const CancelToken* const cancel = environment_.options().cancel;
     while (reader.offset() < range.end && (cancel == nullptr || !cancel->cancelled())) {
       bytes.resize(std::max(bytes.size(), reader.NextReadBytes()));
       MR_ASSIGN_OR_RETURN(const std::size_t count, reader.Read(bytes.data(), bytes.size()));
@@ -138,7 +139,7 @@ class MapSlot final : public Slot {
     return Status::Ok();
   }
 
-  Execution& execution_;
+  TaskEnvironment& environment_;
   const MapPhase& phase_;
   const StageSpec& stage_;
   MemoryBudget::Lease lease_;
@@ -150,8 +151,8 @@ class MapSlot final : public Slot {
 
 }  // namespace
 
-Result<std::unique_ptr<Slot>> MakeMapSlot(Execution& execution, const MapPhase& phase) {
-  return std::unique_ptr<Slot>(std::make_unique<MapSlot>(execution, phase));
+Result<std::unique_ptr<Slot>> MakeMapSlot(TaskEnvironment& environment, const MapPhase& phase) {
+  return std::unique_ptr<Slot>(std::make_unique<MapSlot>(environment, phase));
 }
 
 }  // namespace millrace

@@ -5,7 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "mapreduce/engine/execution.h"
+#include "mapreduce/engine/split_plan.h"
+#include "mapreduce/engine/task_environment.h"
 #include "mapreduce/engine/task_pool.h"
 
 namespace millrace {
@@ -14,7 +15,9 @@ namespace millrace {
 struct MapPhase {
   std::size_t stage = 0;
   const StageSource* source = nullptr;
+  RunStore* store = nullptr;  ///< For a stage with a reduce.
   const std::vector<Split>* splits = nullptr;
+  std::size_t first_number = 0;  ///< Of the source's map tasks: that of the first split.
   std::uint64_t order_base = 0;  ///< Of the runs: several sources of a stage stay apart.
   std::uint64_t reject_order = 0;
   /// For a stage without a reduce: the files by output and part, and the part of each task.
@@ -23,7 +26,7 @@ struct MapPhase {
 };
 
 /// Reads a split, maps its records, collects what they emit.
-Result<std::unique_ptr<Slot>> MakeMapSlot(Execution& execution, const MapPhase& phase);
+Result<std::unique_ptr<Slot>> MakeMapSlot(TaskEnvironment& environment, const MapPhase& phase);
 
 }  // namespace millrace
 

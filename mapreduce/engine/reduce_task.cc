@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "mapreduce/engine/followers.h"
+#include "mapreduce/engine/part_ranges.h"
 #include "mapreduce/engine/task_outputs.h"
 
 namespace millrace {
@@ -29,10 +31,10 @@ struct NextStage {
 /// A map of the next stage inside this reduce task. It has a context of its own: what it rejects
 /// or draws at random must not depend on when the reduce hands on a batch.
 struct NextMap {
-  NextMap(Execution& execution, const NextStage& next, std::size_t task, const std::string& stage,
-          std::uint64_t task_order)
-      : rejects(execution.rejects(), next.reject_order + task, task_order),
-        context(TaskName(task), stage, execution.options().date, &rejects),
+  NextMap(TaskEnvironment& environment, const NextStage& next, std::size_t task,
+          std::string task_name, const std::string& stage, std::uint64_t task_order)
+      : rejects(environment.rejects(), next.reject_order + task, task_order),
+        context(std::move(task_name), stage, environment.options().date, &rejects),
         map(next.source->make_record_map(context, *next.collector)) {}
 
   TaskRejects rejects;
@@ -42,42 +44,41 @@ struct NextMap {
 
 class ReduceSlot final : public Slot {
  public:
-  ReduceSlot(Execution& execution, const ReducePhase& phase)
-      : execution_(execution),
+  ReduceSlot(TaskEnvironment& environment, const ReducePhase& phase)
+      : environment_(environment),
         phase_(phase),
-        stage_(execution.graph().stages[phase.stage]),
-        lease_(execution.budget().Join()),
+        stage_(environment.graph().stages[phase.stage]),
+        lease_(environment.budget().Join()),
         timer_(times_, Phase::kMerge) {
-    const std::vector<StageSpec>& stages = execution.graph().stages;
-    for (std::size_t next = phase.stage + 1; next < stages.size(); ++next) {
-      for (std::size_t s = 0; s < stages[next].sources.size(); ++s) {
-        if (stages[next].sources[s].stage != static_cast<int>(phase.stage)) continue;
-        NextStage& target = next_.emplace_back();
-        target.source = &stages[next].sources[s];
-        target.lease = std::make_unique<MemoryBudget::Lease>(execution.budget().Join());
-        target.collector = execution.MakeCollector(next, *target.lease, timer_, &target.combiner);
-        target.order_base = static_cast<std::uint64_t>(s) << 32;
-        target.reject_order = phase.reject_order + phase.ranges.size() * next_.size();
-      }
+    const std::vector<Follower> followers = Followers(environment.graph(), phase.stage);
+    for (std::size_t i = 0; i < followers.size(); ++i) {
+      const StageSpec& stage = environment.graph().stages[followers[i].stage];
+      NextStage& target = next_.emplace_back();
+      target.source = &stage.sources[followers[i].source];
+      target.lease = std::make_unique<MemoryBudget::Lease>(environment.budget().Join());
+      target.collector = environment.MakeCollector(stage, *phase.next_stores[i], *target.lease,
+                                                   timer_, &target.combiner);
+      target.order_base = static_cast<std::uint64_t>(followers[i].source) << 32;
+      target.reject_order = phase.reject_order + phase.ranges.size() * next_.size();
     }
     // So that the collectors don't take it. Where it is more than the budget has, that is tiny.
-    static_cast<void>(lease_.TryGrow(execution.CursorBytes(phase.stage)));
+    static_cast<void>(lease_.TryGrow(TaskEnvironment::CursorBytes(*phase.store)));
   }
   ~ReduceSlot() override {
     timer_.Flush();
-    execution_.AddTimes(times_);
+    environment_.AddTimes(times_);
   }
 
   Status Run(std::size_t task) override {
-    TaskRejects rejects(execution_.rejects(), phase_.reject_order + task);
-    Context context(TaskName(task), stage_.name, execution_.options().date, &rejects);
+    TaskRejects rejects(environment_.rejects(), phase_.reject_order + task);
+    Context context(NameOf(task), stage_.name, environment_.options().date, &rejects);
     ThisThreadsRecord() = context.current_record();
     const Status status = ReduceRangeOf(task, context);
     ThisThreadsRecord() = nullptr;
     MR_RETURN_IF_ERROR(status);
     MR_RETURN_IF_ERROR(rejects.Close());
-    execution_.AddTask(context, 0);
-    execution_.AddProgress(0, 0, 1);
+    environment_.AddTask(context, 0);
+    environment_.AddProgress(0, 0, 1);
     return Status::Ok();
   }
 
@@ -87,23 +88,24 @@ class ReduceSlot final : public Slot {
   }
 
  private:
+  std::string NameOf(std::size_t task) const { return TaskName(phase_.first_number + task); }
+
   Status ReduceRangeOf(std::size_t task, Context& context) {
-    MR_RETURN_IF_ERROR(execution_.CheckGoOn(phase_.reject_order + task));
+    MR_RETURN_IF_ERROR(environment_.CheckGoOn(phase_.reject_order + task));
     timer_.Switch(Phase::kMerge);
     FanOutSink out;
     out.set_timer(&timer_);
     std::vector<std::unique_ptr<NextMap>> maps;
     for (NextStage& next : next_) {
       next.collector->BeginTask(next.order_base + task);
-      maps.push_back(std::make_unique<NextMap>(execution_, next, task, stage_.name,
+      maps.push_back(std::make_unique<NextMap>(environment_, next, task, NameOf(task), stage_.name,
                                                phase_.reject_order + task));
       out.Add(maps.back()->map.get(), Phase::kMap);
     }
     TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, timer_, out);
     {
       const std::unique_ptr<ReduceOperator> reducer = stage_.make_reduce(context, out);
-      MR_ASSIGN_OR_RETURN(auto cursors,
-                          execution_.store(phase_.stage).Read(phase_.ranges[task].keys));
+      MR_ASSIGN_OR_RETURN(auto cursors, phase_.store->Read(phase_.ranges[task].keys));
       for (auto& cursor : cursors) cursor = Watch(std::move(cursor), task);
       Merger merger(std::move(cursors));
       MR_RETURN_IF_ERROR(merger.Start());
@@ -114,7 +116,7 @@ class ReduceSlot final : public Slot {
     for (std::size_t i = 0; i < next_.size(); ++i) {
       MR_RETURN_IF_ERROR(maps[i]->map->Close());
       MR_RETURN_IF_ERROR(maps[i]->rejects.Close());
-      execution_.AddCounters(maps[i]->context);
+      environment_.AddCounters(maps[i]->context);
       MR_RETURN_IF_ERROR(next_[i].collector->EndTask());
     }
     timer_.Switch(Phase::kWrite);
@@ -127,10 +129,10 @@ class ReduceSlot final : public Slot {
     WatchedCursor(ReduceSlot& slot, std::unique_ptr<RunCursor> cursor, std::uint64_t order)
         : slot_(slot), cursor_(std::move(cursor)), order_(order) {}
     Result<bool> Next(std::span<const RecordView>* batch) override {
-      MR_RETURN_IF_ERROR(slot_.execution_.CheckGoOn(order_));
+      MR_RETURN_IF_ERROR(slot_.environment_.CheckGoOn(order_));
       const PhaseScope scope(&slot_.timer_, Phase::kMerge);
       MR_ASSIGN_OR_RETURN(const bool more, cursor_->Next(batch));
-      if (more) slot_.execution_.AddProgress(0, batch->size(), 0);
+      if (more) slot_.environment_.AddProgress(0, batch->size(), 0);
       return more;
     }
 
@@ -143,7 +145,7 @@ class ReduceSlot final : public Slot {
     return std::make_unique<WatchedCursor>(*this, std::move(cursor), phase_.reject_order + task);
   }
 
-  Execution& execution_;
+  TaskEnvironment& environment_;
   const ReducePhase& phase_;
   const StageSpec& stage_;
   MemoryBudget::Lease lease_;
@@ -155,39 +157,25 @@ class ReduceSlot final : public Slot {
 }  // namespace
 
 std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t ranges_wanted) {
-  const std::vector<std::string> borders = store.Borders(parts);
   const std::vector<std::string> samples = store.SampleKeys();
-  const auto part_count = static_cast<std::size_t>(parts);
+  std::vector<KeyRange> part_ranges = PartRanges(store.Borders(parts), parts);
   const std::size_t per_part =
-      std::max<std::size_t>(1, (ranges_wanted + part_count - 1) / part_count);
+      std::max<std::size_t>(1, (ranges_wanted + part_ranges.size() - 1) / part_ranges.size());
   std::vector<ReduceRange> ranges;
-  for (std::size_t part = 0; part < part_count; ++part) {
-    KeyRange keys;
-    if (part > 0) {
-      if (part > borders.size()) {  // Fewer keys than parts: an empty range at the end.
-        keys.begin = keys.end = borders.empty() ? std::string() : borders.back();
-        ranges.push_back({std::move(keys), part});
-        continue;
-      }
-      keys.begin = borders[part - 1];
-    }
-    const auto first = part == 0
-                           ? samples.begin()
-                           : std::upper_bound(samples.begin(), samples.end(), borders[part - 1]);
-    const auto last = part < borders.size()
-                          ? std::lower_bound(samples.begin(), samples.end(), borders[part])
-                          : samples.end();
+  for (std::size_t part = 0; part < part_ranges.size(); ++part) {
+    KeyRange& keys = part_ranges[part];
+    const auto first = keys.begin ? std::upper_bound(samples.begin(), samples.end(), *keys.begin)
+                                  : samples.begin();
+    const auto last =
+        keys.end ? std::lower_bound(samples.begin(), samples.end(), *keys.end) : samples.end();
     const auto inside = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, last - first));
     const std::size_t pieces = std::min(per_part, inside + 1);
     for (std::size_t piece = 1; piece < pieces; ++piece) {
       const std::string& border = first[static_cast<std::ptrdiff_t>(inside * piece / pieces)];
       if (keys.begin && border <= *keys.begin) continue;
-      KeyRange before = keys;
-      before.end = border;
-      ranges.push_back({std::move(before), part});
+      ranges.push_back({{keys.begin, border}, part});
       keys.begin = border;
     }
-    if (part < borders.size()) keys.end = borders[part];
     ranges.push_back({std::move(keys), part});
   }
   return ranges;
@@ -212,8 +200,9 @@ std::vector<std::size_t> StartOrder(const std::vector<ReduceRange>& ranges, int 
   return order;
 }
 
-Result<std::unique_ptr<Slot>> MakeReduceSlot(Execution& execution, const ReducePhase& phase) {
-  return std::unique_ptr<Slot>(std::make_unique<ReduceSlot>(execution, phase));
+Result<std::unique_ptr<Slot>> MakeReduceSlot(TaskEnvironment& environment,
+                                             const ReducePhase& phase) {
+  return std::unique_ptr<Slot>(std::make_unique<ReduceSlot>(environment, phase));
 }
 
 }  // namespace millrace

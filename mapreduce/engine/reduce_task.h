@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "mapreduce/engine/execution.h"
+#include "mapreduce/engine/task_environment.h"
 #include "mapreduce/engine/task_pool.h"
 
 namespace millrace {
@@ -20,7 +20,10 @@ struct ReduceRange {
 /// The reduce tasks of one stage.
 struct ReducePhase {
   std::size_t stage = 0;
+  const RunStore* store = nullptr;     ///< Finished.
+  std::vector<RunStore*> next_stores;  ///< One for each of Followers(graph, stage).
   std::vector<ReduceRange> ranges;
+  std::size_t first_number = 0;  ///< Of the stage's reduce tasks: that of the first range.
   std::uint64_t reject_order = 0;
   std::vector<std::vector<std::unique_ptr<PartFile>>>* parts = nullptr;  ///< By write, then part.
 };
@@ -34,7 +37,8 @@ std::vector<ReduceRange> CutRanges(const RunStore& store, int parts, std::size_t
 std::vector<std::size_t> StartOrder(const std::vector<ReduceRange>& ranges, int slots);
 
 /// Merges a range of all runs, reduces its groups, and hands on what they emit.
-Result<std::unique_ptr<Slot>> MakeReduceSlot(Execution& execution, const ReducePhase& phase);
+Result<std::unique_ptr<Slot>> MakeReduceSlot(TaskEnvironment& environment,
+                                             const ReducePhase& phase);
 
 }  // namespace millrace
 

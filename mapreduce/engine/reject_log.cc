@@ -45,11 +45,11 @@ Status TaskRejects::Spool() {
 
 Status TaskRejects::Close() {
   if (count_ == 0) return Status::Ok();
-  RejectLog::Logged logged;
+  RejectRows logged{.count = count_, .rows = {}, .path = {}};
   if (spool_ != nullptr || !log_.HasRoom(rows_.size())) {
     MR_RETURN_IF_ERROR(Spool());
     MR_RETURN_IF_ERROR(spool_->Close());
-    logged.spool_path = spool_path_;
+    logged.path = spool_path_;
   } else {
     logged.rows = rows_.view();
   }
@@ -104,6 +104,12 @@ std::uint64_t RejectLog::count() {
   return count_;
 }
 
+RejectRows RejectLog::Take(std::uint64_t order) {
+  MutexLock lock(mutex_);
+  auto taken = logged_.extract(order);
+  return taken.empty() ? RejectRows() : std::move(taken.mapped());
+}
+
 Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
   MutexLock lock(mutex_);
   std::string allowed;
@@ -142,12 +148,12 @@ Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& dire
       const std::unique_ptr<OutputFile> out,
       OutputFile::Create(files_, JoinPath(directory, kRejectsName), Compression::kNone));
   for (const auto& [order, logged] : logged_) {
-    if (logged.spool_path.empty()) {
+    if (logged.path.empty()) {
       out->Append(logged.rows);
       continue;
     }
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> spool,
-                        files_.OpenForRead(logged.spool_path, FileUse::kScratch));
+                        files_.OpenForRead(logged.path, FileUse::kScratch));
     std::vector<char> piece(std::size_t{1} << 20);
     for (std::uint64_t offset = 0;;) {
       MR_ASSIGN_OR_RETURN(const std::size_t bytes,

@@ -24,6 +24,13 @@ namespace millrace {
 
 class RejectLog;
 
+/// Rows of _rejects.tsv: in `rows`, or, where they are many, in a file of the scratch folder.
+struct RejectRows {
+  std::uint64_t count = 0;
+  std::string rows;
+  std::string path;  ///< Empty: all are in `rows`.
+};
+
 /// One task's rejects. One thread at a time.
 class TaskRejects final : public RejectSink {
  public:
@@ -69,6 +76,8 @@ class RejectLog {
   /// for rejects that another task then discarded: its failure counts.
   Status Outcome(const Status& tasks);
   std::uint64_t count();
+  /// What task `order`, which is complete, has set aside; the log no longer has it.
+  RejectRows Take(std::uint64_t order);
 
   /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are
   /// none.
@@ -76,10 +85,6 @@ class RejectLog {
 
  private:
   friend class TaskRejects;
-  struct Logged {
-    std::string rows;  // Or, where there are many:
-    std::string spool_path;
-  };
   bool IsExceeded() const MR_REQUIRES(mutex_) {
     return limit_.percent < 0 && count_ > limit_.count;
   }
@@ -98,7 +103,7 @@ class RejectLog {
   std::uint64_t count_ MR_GUARDED_BY(mutex_) = 0;
   // (task, index in it) -> line for the message: the first five of all.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> first_ MR_GUARDED_BY(mutex_);
-  std::map<std::uint64_t, Logged> logged_ MR_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, RejectRows> logged_ MR_GUARDED_BY(mutex_);
   std::size_t bytes_ MR_GUARDED_BY(mutex_) = 0;  // Of the rows in logged_.
   Status discarded_for_ MR_GUARDED_BY(mutex_);   // Of the smallest task that discarded its own.
   std::uint64_t discarded_order_ MR_GUARDED_BY(mutex_) = 0;

@@ -90,6 +90,36 @@ std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs,
   return splits;
 }
 
+std::vector<std::size_t> PartsOfShards(const std::vector<Shard>& shards, std::size_t parts) {
+  std::uint64_t total = 0;
+  for (const Shard& shard : shards) total += shard.file.bytes;
+  std::vector<std::size_t> part_of_shard;
+  std::uint64_t begin = 0;  // Of a shard in all of them.
+  for (const Shard& shard : shards) {
+    // Empty shards at the end begin where the last part ends.
+    const auto part =
+        total == 0
+            ? 0
+            : static_cast<std::size_t>(static_cast<unsigned __int128>(begin) * parts / total);
+    part_of_shard.push_back(std::min(part, parts - 1));
+    begin += shard.file.bytes;
+  }
+  return part_of_shard;
+}
+
+std::vector<Split> PlanParts(const std::vector<ExecutionInput>& inputs, int input, int parts) {
+  const std::vector<Shard>& shards = inputs[static_cast<std::size_t>(input)].shards;
+  std::vector<Split> splits(static_cast<std::size_t>(parts));
+  const std::vector<std::size_t> part_of_shard = PartsOfShards(shards, splits.size());
+  for (std::size_t shard = 0; shard < shards.size(); ++shard) {
+    Split& split = splits[part_of_shard[shard]];
+    for (const ShardRange& range : CutShard(shards[shard], UINT64_MAX))
+      split.pieces.push_back({input, static_cast<int>(shard), range});
+    split.stored_bytes += shards[shard].file.bytes;
+  }
+  return splits;
+}
+
 std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel) {
   const std::uint64_t even =
       stored_bytes / (16 * static_cast<std::uint64_t>(std::max(parallel, 1)));

@@ -11,6 +11,7 @@
 // of few packs: the next such file brings the old borders back, and the task results behind it stay
 // valid.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -39,6 +40,13 @@ inline constexpr std::uint64_t kSplitsMax = 1'000'000;
 /// All splits in (input, shard, offset) order; every byte of every shard is in exactly one piece.
 /// Requires: split_bytes > 0.
 std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs, std::uint64_t split_bytes);
+
+/// The part of each shard in a stage without a reduce: cut between shards, by stored bytes, so that
+/// parts don't depend on splits. Requires: parts > 0.
+std::vector<std::size_t> PartsOfShards(const std::vector<Shard>& shards, std::size_t parts);
+
+/// One split per part of such a stage: all shards of that part, whole; none where it has none.
+std::vector<Split> PlanParts(const std::vector<ExecutionInput>& inputs, int input, int parts);
 
 /// The split size for whoever doesn't choose one: about sixteen splits per task slot, so that no
 /// slot is long idle at the end, between 1 MiB and 64 MiB (runs that spill are as large as splits).

@@ -45,19 +45,12 @@ Result<RunInfo> MergeRuns(FileSystem& files, std::span<const RunInfo> runs,
   std::vector<std::unique_ptr<RunCursor>> cursors;
   for (const RunInfo& run : runs) {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<const RunFile> file, RunFile::Open(files, run));
-    MR_ASSIGN_OR_RETURN(std::unique_ptr<RunCursor> cursor, file->Read(KeyRange{}));
-    if (options.cancel != nullptr) {
-      cursor = std::make_unique<CancellableCursor>(std::move(cursor), *options.cancel);
-    }
-    cursors.push_back(std::move(cursor));
+    MR_ASSIGN_OR_RETURN(cursors.emplace_back(), file->Read(KeyRange{}));
   }
-  Merger merger(std::move(cursors));
-  MR_RETURN_IF_ERROR(merger.Start());
   NewRun target = options.new_run();
   RunWriter writer(files, std::move(target.path),
                    {.block_bytes = options.block_bytes, .file_id = target.file_id});
-  MR_RETURN_IF_ERROR(options.combiner != nullptr ? CombineRecords(merger, writer, *options.combiner)
-                                                 : CopyRecords(merger, writer));
+  MR_RETURN_IF_ERROR(MergeInto(writer, std::move(cursors), options.combiner, options.cancel));
   return writer.Close();
 }
 
@@ -115,6 +108,18 @@ std::uint64_t TotalBlockBytes(const std::vector<RunInfo>& runs) {
 }
 
 }  // namespace
+
+Status MergeInto(RunWriter& writer, std::vector<std::unique_ptr<RunCursor>> cursors,
+                 RecordCombiner* combiner, const CancelToken* cancel) {
+  if (cancel != nullptr) {
+    for (std::unique_ptr<RunCursor>& cursor : cursors)
+      cursor = std::make_unique<CancellableCursor>(std::move(cursor), *cancel);
+  }
+  Merger merger(std::move(cursors));
+  MR_RETURN_IF_ERROR(merger.Start());
+  return combiner != nullptr ? CombineRecords(merger, writer, *combiner)
+                             : CopyRecords(merger, writer);
+}
 
 Result<std::vector<RunInfo>> MergePasses(FileSystem& files, std::vector<RunInfo> runs,
                                          const MergePassOptions& options) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "mapreduce/base/status.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/shuffle/record_combiner.h"
+#include "mapreduce/shuffle/run_cursor.h"
 #include "mapreduce/shuffle/run_writer.h"
 
 namespace millrace {
@@ -39,6 +41,12 @@ struct MergePassOptions {
   /// If set, asked every some hundred records.
   const CancelToken* cancel = nullptr;
 };
+
+/// Merges all that `cursors` have, in their order, into `writer`, which the caller closes. Combiner
+/// and cancel as in MergePassOptions. Errors: those of the cursors, the combiner and kCancelled;
+/// the writer's stay with it until Close.
+Status MergeInto(RunWriter& writer, std::vector<std::unique_ptr<RunCursor>> cursors,
+                 RecordCombiner* combiner, const CancelToken* cancel);
 
 /// Merges neighbouring runs until those left are within the limits, and returns them. Order is
 /// kept: a merged run stands where its inputs stood, so that merging the result by (key, index)

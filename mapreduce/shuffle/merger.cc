@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "mapreduce/base/test_hooks.h"
+
 namespace millrace {
 
 Merger::Merger(std::vector<std::unique_ptr<RunCursor>> cursors) : winner_(&gate_) {
@@ -101,7 +103,8 @@ bool Merger::TieLess(std::uint64_t a, std::uint64_t b) const {
   if (left.current == left.end) return false;
   if (right.current == right.end) return true;
   const int order = CompareKeysBehindPrefix(*left.current, *right.current);
-  return order != 0 ? order < 0 : a < b;
+  if (order != 0) return order < 0;
+  return MR_MUTATION("unstable_merge") ? a > b : a < b;
 }
 
 }  // namespace millrace

@@ -4,19 +4,17 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <span>
 #include <string_view>
 #include <utility>
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/base/hash.h"
-#include "mapreduce/shuffle/range_slicer.h"
+#include "mapreduce/shuffle/run_block.h"
 #include "mapreduce/shuffle/run_format.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::size_t kKeyRoom = std::size_t{16} << 10;       // For the rebuilt keys of a batch.
 constexpr std::size_t kRecordBytesMin = 3;                    // Three lengths.
 constexpr std::size_t kSpareBytesMax = std::size_t{1} << 20;  // What a read buffer may be too big.
 
@@ -124,97 +122,65 @@ Status RunFile::ParseIndex(const char* from, const char* end) {
   return Status::Ok();
 }
 
+RunFile::BlockRange RunFile::BlocksOf(const KeyRange& range) const {
+  if (range.begin && range.end && *range.begin >= *range.end) return {0, 0};
+  BlockRange blocks{0, blocks_.size()};
+  if (range.begin.has_value()) {
+    // Equal keys may span blocks: those before the first block that starts with the key may end
+    // with it, too. The index has the first keys cut off: cut off, the border may be equal to
+    // keys that it is behind; then some blocks too many are read.
+    const auto at = std::partition_point(
+        blocks_.begin(), blocks_.end(),
+        [border = IndexKey(*range.begin)](const Block& block) { return block.first_key < border; });
+    blocks.begin = static_cast<std::size_t>(at - blocks_.begin());
+    if (blocks.begin > 0) --blocks.begin;
+  }
+  if (range.end.has_value()) {
+    const std::string_view border = IndexKey(*range.end);
+    const bool is_cut_off = border.size() < range.end->size();
+    const auto at = std::partition_point(blocks_.begin(), blocks_.end(), [&](const Block& block) {
+      return block.first_key < border || (is_cut_off && block.first_key == border);
+    });
+    blocks.end = static_cast<std::size_t>(at - blocks_.begin());
+  }
+  blocks.end = std::max(blocks.begin, blocks.end);
+  return blocks;
+}
+
+RunBytes RunFile::SliceBytes(const KeyRange& range) const {
+  const auto [begin, end] = BlocksOf(range);
+  if (begin == end) return {};
+  return {blocks_[begin].offset, BlockEnd(end - 1)};
+}
+
 // Reads the blocks [next_block_, block_end_) one after the other.
-class RunFileCursor final : public RunCursor {
+class RunFileCursor final : public RunBlockCursor {
  public:
   RunFileCursor(std::shared_ptr<const RunFile> run, const KeyRange& range, std::size_t read_bytes)
-      : run_(std::move(run)), slicer_(range), read_bytes_(read_bytes) {
-    const std::vector<RunFile::Block>& blocks = run_->blocks_;
-    block_end_ = blocks.size();
-    if (range.begin.has_value()) {
-      // Equal keys may span blocks: those before the first block that starts with the key may end
-      // with it, too. The index has the first keys cut off: cut off, the border may be equal to
-      // keys that it is behind; then some blocks too many are read.
-      const auto at =
-          std::partition_point(blocks.begin(), blocks.end(),
-                               [border = IndexKey(*range.begin)](const RunFile::Block& block) {
-                                 return block.first_key < border;
-                               });
-      next_block_ = static_cast<std::size_t>(at - blocks.begin());
-      if (next_block_ > 0) --next_block_;
-    }
-    if (range.end.has_value()) {
-      const std::string_view border = IndexKey(*range.end);
-      const bool is_cut_off = border.size() < range.end->size();
-      const auto at =
-          std::partition_point(blocks.begin(), blocks.end(), [&](const RunFile::Block& block) {
-            return block.first_key < border || (is_cut_off && block.first_key == border);
-          });
-      block_end_ = static_cast<std::size_t>(at - blocks.begin());
-    }
-    if (slicer_.is_empty()) block_end_ = 0;
-    loaded_end_ = next_block_;
-  }
-
-  Result<bool> Next(std::span<const RecordView>* batch) override {
-    *batch = {};
-    while (true) {
-      if (decoder_.records_left() == 0) {
-        if (next_block_ >= block_end_) return false;
-        MR_RETURN_IF_ERROR(OpenBlock());
-      }
-      const auto decoded = decoder_.Next();
-      if (!decoded) return BlockDamage("bad record");
-      if (decoder_.records_left() == 0 && !decoder_.at_end())
-        return BlockDamage("bytes behind its records");
-      *batch = slicer_.Slice(*decoded);
-      if (slicer_.is_past_end()) {
-        decoder_.Skip();
-        next_block_ = block_end_;
-      }
-      if (!batch->empty()) return true;
-    }
+      : RunBlockCursor(range, run->info_.file_id), run_(std::move(run)), read_bytes_(read_bytes) {
+    const auto [begin, end] = run_->BlocksOf(range);
+    next_block_ = loaded_end_ = begin;
+    block_end_ = end;
   }
 
  private:
-  template <class... Parts>
-  Status BlockDamage(const Parts&... parts) const {
-    return run_->Damage("block ", block_, " at byte ", run_->blocks_[block_].offset, ": ",
-                        parts...);
-  }
+  std::string Name() const override { return run_->info_.path; }
 
-  // Makes next_block_ the current one: reads it unless the last read brought it along, and checks
-  // its hash and header.
-  Status OpenBlock() {
-    block_ = next_block_;
-    if (block_ == loaded_end_) MR_RETURN_IF_ERROR(LoadBlocks());
-    ++next_block_;
-    const std::uint64_t offset = run_->blocks_[block_].offset;
-    const auto block_bytes = static_cast<std::size_t>(run_->BlockEnd(block_) - offset);
-    char* const block = buffer_.get() + (offset - buffer_offset_);
-    // The hash lies between header and payload: moved together, one call hashes both.
-    const std::uint64_t hash = LoadLittle64(block + kBlockHashOffset);
-    char* const header = block + kBlockHeaderBytes - kBlockHashOffset;
-    std::memmove(header, block, kBlockHashOffset);
-    const char* const payload_end = block + block_bytes;
-    if (Hash64({header, static_cast<std::size_t>(payload_end - header)},
-               RunHashSeed(run_->info_.file_id, offset)) != hash) {
-      return BlockDamage("hash mismatch");
-    }
-    const std::uint32_t codec = LoadLittle32(header + 8);
-    if (codec != kCodecNone) return BlockDamage("unknown codec ", codec);
-    const std::uint32_t record_count = LoadLittle32(header + 4);
-    if (LoadLittle32(header) != block_bytes - kBlockHeaderBytes || LoadLittle32(header + 12) != 0 ||
-        record_count == 0) {
-      return BlockDamage("bad header");
-    }
-    decoder_.Begin(block + kBlockHeaderBytes, payload_end, record_count);
-    return Status::Ok();
+  // Reads the next block unless the last read brought it along.
+  Result<bool> Load(RunBlock* block) override {
+    if (next_block_ >= block_end_) return false;
+    if (next_block_ == loaded_end_) MR_RETURN_IF_ERROR(LoadBlocks());
+    block->number = next_block_++;
+    block->offset = run_->blocks_[block->number].offset;
+    block->bytes = static_cast<std::size_t>(run_->BlockEnd(block->number) - block->offset);
+    block->begin = buffer_.get() + (block->offset - buffer_offset_);
+    block->is_last = next_block_ == run_->blocks_.size();
+    return true;
   }
 
   Status LoadBlocks() {
-    const std::uint64_t begin = run_->blocks_[block_].offset;
-    loaded_end_ = block_ + 1;
+    const std::uint64_t begin = run_->blocks_[next_block_].offset;
+    loaded_end_ = next_block_ + 1;
     while (loaded_end_ < block_end_ && run_->BlockEnd(loaded_end_) - begin <= read_bytes_) {
       ++loaded_end_;
     }
@@ -230,18 +196,14 @@ class RunFileCursor final : public RunCursor {
   }
 
   const std::shared_ptr<const RunFile> run_;
-  RangeSlicer slicer_;
   const std::size_t read_bytes_;
 
-  std::size_t block_ = 0;
   std::size_t next_block_ = 0;
   std::size_t block_end_ = 0;
   std::size_t loaded_end_ = 0;  // Blocks up to here lie in buffer_.
   std::unique_ptr<char[]> buffer_;
   std::size_t buffer_bytes_ = 0;
   std::uint64_t buffer_offset_ = 0;  // Where in the file buffer_ begins.
-
-  RecordDecoder decoder_{kKeyRoom};
 };
 
 Result<std::unique_ptr<RunCursor>> RunFile::Read(const KeyRange& range,

@@ -24,6 +24,13 @@
 
 namespace millrace {
 
+/// Bytes [begin, end) of a run file.
+struct RunBytes {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  friend bool operator==(const RunBytes&, const RunBytes&) = default;
+};
+
 /// An open run file: its index in memory, its blocks on disk. Thread-safe: any number of cursors
 /// in any number of threads.
 class RunFile : public std::enable_shared_from_this<RunFile> {
@@ -38,6 +45,14 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   /// hold a key of the range. Memory: one such read and some 20 KiB.
   /// Errors of the cursor: "<path>: block 2 at byte 123: hash mismatch" and so on, kCorrupt.
   Result<std::unique_ptr<RunCursor>> Read(const KeyRange& range, std::size_t read_bytes = 0) const;
+
+  /// The blocks that can hold a key of `range`: what a reader elsewhere needs (run_slice.h). Empty
+  /// where there are none.
+  RunBytes SliceBytes(const KeyRange& range) const;
+  /// Bytes of the file as they are, unchecked; fewer than n only where it ends.
+  Result<std::size_t> ReadAt(std::uint64_t offset, char* into, std::size_t n) const {
+    return file_->ReadAt(offset, into, n);
+  }
 
   const RunInfo& info() const { return info_; }
   std::size_t block_count() const { return blocks_.size(); }
@@ -56,6 +71,10 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   Status CheckHeader() const;
   Status LoadIndex();
   Status ParseIndex(const char* from, const char* end);
+  struct BlockRange {
+    std::size_t begin, end;
+  };
+  BlockRange BlocksOf(const KeyRange& range) const;
   std::uint64_t BlockEnd(std::size_t block) const {
     return block + 1 < blocks_.size() ? blocks_[block + 1].offset : index_offset_;
   }

@@ -2,6 +2,8 @@
 #include "mapreduce/shuffle/run_store.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "mapreduce/shuffle/merge_passes.h"
@@ -47,7 +49,7 @@ void RunStore::AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run,
   record_count_ += run->record_count();
   data_bytes_ += run->charged_bytes();
   MutexLock lock(mutex_);
-  runs_.push_back({order, std::move(run), {}, nullptr});
+  runs_.push_back({.order = order, .memory = std::move(run)});
 }
 
 RunOptions RunStore::NextRunOptions(std::string* path) {
@@ -68,8 +70,14 @@ Status RunStore::AddFile(RunOrder order, RunWriter& writer) {
   data_bytes_ += info.key_bytes + info.value_bytes;
   spilled_bytes_ += info.file_bytes;
   MutexLock lock(mutex_);
-  runs_.push_back({order, nullptr, std::move(info), nullptr});
+  runs_.push_back({.order = order, .info = std::move(info)});
   return Status::Ok();
+}
+
+void RunStore::AddSlice(RunOrder order, RunSlice slice) {
+  data_bytes_ += slice.bytes.end - slice.bytes.begin;
+  MutexLock lock(mutex_);
+  runs_.push_back({.order = order, .slice = std::move(slice)});
 }
 
 void RunStore::AddSample(const KeySampler& sample) {
@@ -81,14 +89,64 @@ Status RunStore::Finish(MergeLimits limits, CombineOperator* combiner, const Can
   limits.fan_in = std::max<std::size_t>(2, limits.fan_in);
   const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
   std::sort(runs_.begin(), runs_.end(), by_order);
-  const std::size_t files = file_count();
-  if (files + memory_run_count() / kMemoryRunsPerFile > limits.fan_in ||
-      (files > 1 && block_bytes() > limits.block_bytes)) {
-    MR_RETURN_IF_ERROR(MergeFiles(limits, combiner, cancel));
-  }
+  MR_RETURN_IF_ERROR(OpenSlices());
+  if (!IsWithin(limits)) MR_RETURN_IF_ERROR(MergeSlices(limits, combiner, cancel));
+  if (!IsWithin(limits)) MR_RETURN_IF_ERROR(MergeFiles(limits, combiner, cancel));
   for (StoredRun& run : runs_) {
-    if (run.memory != nullptr) continue;
+    if (run.memory != nullptr || run.slice.has_value()) continue;
     MR_ASSIGN_OR_RETURN(run.file, RunFile::Open(files_, run.info));
+  }
+  return Status::Ok();
+}
+
+bool RunStore::IsWithin(const MergeLimits& limits) const {
+  const std::size_t files = file_count();
+  return files + memory_run_count() / kMemoryRunsPerFile <= limits.fan_in &&
+         (files <= 1 || block_bytes() <= limits.block_bytes);
+}
+
+// Many slices lie in few files.
+Status RunStore::OpenSlices() {
+  std::map<std::string_view, std::shared_ptr<RandomAccessFile>> open;
+  for (StoredRun& run : runs_) {
+    if (!run.slice.has_value()) continue;
+    std::shared_ptr<RandomAccessFile>& file = open[run.slice->path];
+    if (file == nullptr) {
+      MR_ASSIGN_OR_RETURN(file, OpenRunSlices(files_, run.slice->path));
+    }
+    run.slice_file = file;
+  }
+  return Status::Ok();
+}
+
+// Merges neighbouring slices into files of the store's own, no more of them than are needed, until
+// the limits are kept or no slices are left.
+Status RunStore::MergeSlices(MergeLimits limits, CombineOperator* combiner,
+                             const CancelToken* cancel) {
+  OperatorCombiner record_combiner(combiner);
+  const auto is_slice = [](const StoredRun& run) { return run.slice.has_value(); };
+  while (!IsWithin(limits)) {
+    const auto first = std::find_if(runs_.begin(), runs_.end(), is_slice);
+    if (first == runs_.end()) break;
+    const std::size_t files = file_count();
+    const std::size_t wanted =
+        files > limits.fan_in ? std::min(limits.fan_in, files - limits.fan_in + 1) : limits.fan_in;
+    std::vector<std::unique_ptr<RunCursor>> cursors;
+    std::uint64_t block_bytes = 0;
+    auto end = first;
+    for (; end != runs_.end() && is_slice(*end) && cursors.size() < wanted; ++end) {
+      block_bytes += end->block_bytes_max();
+      if (cursors.size() >= 2 && block_bytes > limits.block_bytes) break;
+      cursors.push_back(ReadRunSlice(end->slice_file, *end->slice, {}));
+    }
+    const std::unique_ptr<RunWriter> writer = NewWriter();
+    MR_RETURN_IF_ERROR(MergeInto(*writer, std::move(cursors),
+                                 combiner != nullptr ? &record_combiner : nullptr, cancel));
+    StoredRun merged{.order = first->order};
+    MR_ASSIGN_OR_RETURN(merged.info, writer->Close());
+    spilled_bytes_ += merged.info.file_bytes;
+    *first = std::move(merged);
+    runs_.erase(first + 1, end);
   }
   return Status::Ok();
 }
@@ -100,13 +158,13 @@ std::size_t RunStore::file_count() const {
 
 std::uint64_t RunStore::block_bytes() const {
   std::uint64_t bytes = 0;
-  for (const StoredRun& run : runs_) bytes += run.info.block_bytes_max;
+  for (const StoredRun& run : runs_) bytes += run.block_bytes_max();
   return bytes;
 }
 
 std::uint64_t RunStore::block_bytes_max() const {
   std::uint64_t bytes = 0;
-  for (const StoredRun& run : runs_) bytes = std::max(bytes, run.info.block_bytes_max);
+  for (const StoredRun& run : runs_) bytes = std::max(bytes, run.block_bytes_max());
   return bytes;
 }
 
@@ -135,7 +193,7 @@ Status RunStore::SpillRetained(const CancelToken* cancel) {
         MR_RETURN_IF_ERROR(cancel->Check());
     }
     MR_RETURN_IF_ERROR(merger.status());
-    StoredRun& file = files.emplace_back(StoredRun{runs_[i].order, nullptr, {}, nullptr});
+    StoredRun& file = files.emplace_back(StoredRun{.order = runs_[i].order});
     MR_ASSIGN_OR_RETURN(file.info, writer->Close());
     spilled_bytes_ += file.info.file_bytes;
     for (; i < end; ++i) {
@@ -173,7 +231,7 @@ Status RunStore::MergeFiles(MergeLimits limits, CombineOperator* combiner,
   for (RunInfo& info : merged) {
     record_count_ += info.record_count;
     if (info.file_id > first_merged) spilled_bytes_ += info.file_bytes;  // Ids begin at 1.
-    runs_.push_back({{0, runs_.size()}, nullptr, std::move(info), nullptr});
+    runs_.push_back({.order = {0, runs_.size()}, .info = std::move(info)});
   }
   return Status::Ok();
 }
@@ -184,6 +242,8 @@ Result<std::vector<std::unique_ptr<RunCursor>>> RunStore::Read(const KeyRange& r
   for (const StoredRun& run : runs_) {
     if (run.memory != nullptr) {
       cursors.push_back(run.memory->Read(range));
+    } else if (run.slice.has_value()) {
+      cursors.push_back(ReadRunSlice(run.slice_file, *run.slice, range));
     } else {
       MR_ASSIGN_OR_RETURN(cursors.emplace_back(), run.file->Read(range));
     }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "mapreduce/shuffle/key_sampler.h"
 #include "mapreduce/shuffle/memory_run.h"
 #include "mapreduce/shuffle/run_reader.h"
+#include "mapreduce/shuffle/run_slice.h"
 #include "mapreduce/shuffle/run_writer.h"
 
 namespace millrace {
@@ -48,6 +50,7 @@ struct RunStoreOptions {
   std::size_t sample_capacity = 4096;    ///< Keys sampled for borders.
 };
 
+/// Runs that another process made can be read along with those of the store's own (AddSlice).
 /// Thread-safe but for Finish(), after which it is immutable.
 class RunStore {
  public:
@@ -70,6 +73,9 @@ class RunStore {
   std::unique_ptr<RunWriter> NewWriter();
   Status AddFile(RunOrder order, RunWriter& writer);
 
+  /// A run that is only read, never removed.
+  void AddSlice(RunOrder order, RunSlice slice);
+
   /// Borders are chosen from the keys of all samples.
   void AddSample(const KeySampler& sample);
   std::size_t sample_capacity() const { return options_.sample_capacity; }
@@ -91,7 +97,7 @@ class RunStore {
   std::uint64_t data_bytes() const { return data_bytes_.load(); }
   std::uint64_t spilled_bytes() const { return spilled_bytes_.load(); }
   std::size_t run_count() const { return runs_.size(); }
-  /// Of the runs, how many are files.
+  /// Of the runs, how many are files, or slices of files.
   std::size_t file_count() const;
   std::size_t memory_run_count() const { return runs_.size() - file_count(); }
   /// What the cursors of all files hold at least, and that of one.
@@ -103,10 +109,18 @@ class RunStore {
     RunOrder order;
     std::shared_ptr<const MemoryRun> memory;  // Or:
     RunInfo info;
-    std::shared_ptr<const RunFile> file;
+    std::shared_ptr<const RunFile> file;  // Or:
+    std::optional<RunSlice> slice;
+    std::shared_ptr<RandomAccessFile> slice_file;
+    std::uint64_t block_bytes_max() const {
+      return slice.has_value() ? slice->block_bytes_max : info.block_bytes_max;
+    }
   };
+  bool IsWithin(const MergeLimits& limits) const;
   RunOptions NextRunOptions(std::string* path);
   Status MergeFiles(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel);
+  Status OpenSlices();
+  Status MergeSlices(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel);
   Status SpillRetained(const CancelToken* cancel);
 
   FileSystem& files_;

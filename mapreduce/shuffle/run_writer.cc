@@ -80,6 +80,7 @@ inline void RunWriter::CountAdded(const RecordView& record) {
   ++info_.record_count;
   info_.key_bytes += record.key_bytes;
   info_.value_bytes += record.value_bytes;
+  if (options_.digest != nullptr) options_.digest->Add(record);
 }
 
 // A block of one record, hashed and written in pieces. Requires: the open block is empty.

@@ -19,6 +19,7 @@
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/shuffle/record.h"
 #include "mapreduce/shuffle/record_codec.h"
+#include "mapreduce/shuffle/record_digest.h"
 
 namespace millrace {
 
@@ -38,6 +39,8 @@ struct RunOptions {
   std::size_t block_bytes = std::size_t{256} << 10;
   /// Tells this run file from all others; a reader asks for it again.
   std::uint64_t file_id = 0;
+  /// If set, sees every record; outlives the writer.
+  RecordDigest* digest = nullptr;
 };
 
 /// One thread at a time. Holds one block in memory; a record larger than a block is written from

@@ -138,7 +138,10 @@ TEST_F(PartFileTest, NoFailureOfATaskLeavesThePoolHanging) {
           8, 4, &cancel,
           [&] { return Result<std::unique_ptr<Slot>>(std::make_unique<PartSlot>(run)); },
           [&](std::size_t task) { part->AbandonBehind(task); });
-      EXPECT_EQ(status.code(), StatusCode::kResourceLimit) << status.message();
+      // Tasks before it may not have begun when it cancels: then they say so.
+      const bool is_cancellation = is_cancelled && status.code() == StatusCode::kCancelled;
+      EXPECT_TRUE(is_cancellation || status.code() == StatusCode::kResourceLimit)
+          << status.message();
       std::filesystem::remove(folder_.Path("part.tsv"));
     }
   }

@@ -136,5 +136,29 @@ TEST(SplitPlanTest, RefusesMillionsOfSplits) {
   EXPECT_THAT(status.message(), testing::HasSubstr("--split-size"));
 }
 
+TEST(PlanPartsTest, GivesWholeShardsToPartsByTheirBytes) {
+  std::vector<ExecutionInput> inputs = {SmallFiles(2, 10), SmallFiles(4, 100)};
+  inputs[1].shards.push_back(PlainShard("in/last.tsv", 0));
+  const auto shards_of = [&](int parts) {
+    std::vector<std::vector<int>> shards;
+    for (const Split& split : PlanParts(inputs, 1, parts)) {
+      auto& list = shards.emplace_back();
+      std::uint64_t bytes = 0;
+      for (const SplitPiece& piece : split.pieces) {
+        EXPECT_EQ(piece.input, 1);
+        list.push_back(piece.shard);
+        bytes += piece.range.stored_end - piece.range.stored_begin;
+      }
+      EXPECT_EQ(split.stored_bytes, bytes);
+    }
+    return shards;
+  };
+  using Shards = std::vector<std::vector<int>>;
+  EXPECT_EQ(shards_of(1), (Shards{{0, 1, 2, 3, 4}}));
+  EXPECT_EQ(shards_of(2), (Shards{{0, 1}, {2, 3, 4}}));
+  EXPECT_EQ(shards_of(8), (Shards{{0}, {}, {1}, {}, {2}, {}, {3}, {4}}));
+  EXPECT_EQ(PartsOfShards({}, 3), std::vector<std::size_t>());
+}
+
 }  // namespace
 }  // namespace millrace

@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "mapreduce/base/test_hooks.h"
 #include "tests/unit/shuffle/test_records.h"
 
 namespace millrace {
@@ -131,6 +134,41 @@ TEST(MergerTest, StartReportsACursorThatFailsAtOnce) {
   EXPECT_EQ(merger.Start().code(), StatusCode::kCorrupt);
   EXPECT_FALSE(merger.Next());
   EXPECT_EQ(merger.status().code(), StatusCode::kCorrupt);
+}
+
+// Else nobody would notice if the planted bug did nothing.
+TEST(MergerTest, ThePlantedBugMixesUpTheCursorsOfEqualKeys) {
+#ifndef MILLRACE_TEST_HOOKS
+  GTEST_SKIP() << "built without test hooks";
+#else
+  class Unstable final : public TestHooks {
+    bool Buggify(std::string_view) override { return false; }
+    bool Mutation(std::string_view name) override { return name == "unstable_merge"; }
+  } bug;
+  const auto merge = [] {
+    Cursors cursors;
+    for (const char* const value : {"1", "2", "3"}) {
+      cursors.push_back(std::make_unique<TestCursor>(
+          std::vector<Record>{{"a", value}, {"b", value}}, /*batch_records_max=*/2));
+    }
+    Merger merger(std::move(cursors));
+    EXPECT_TRUE(merger.Start().ok());
+    return ReadMerger(merger);
+  };
+  const std::vector<Record> stable = merge();
+  EXPECT_EQ(stable, (std::vector<Record>{
+                        {"a", "1"}, {"a", "2"}, {"a", "3"}, {"b", "1"}, {"b", "2"}, {"b", "3"}}));
+  test_hooks = &bug;
+  std::vector<Record> unstable = merge();
+  test_hooks = nullptr;
+  EXPECT_NE(unstable, stable);
+  const auto by_key_and_value = [](const Record& a, const Record& b) {
+    return a.key != b.key ? a.key < b.key : a.value < b.value;
+  };
+  EXPECT_TRUE(std::is_sorted(unstable.begin(), unstable.end(), RecordKeyLess));
+  std::sort(unstable.begin(), unstable.end(), by_key_and_value);
+  EXPECT_EQ(unstable, stable);
+#endif
 }
 
 }  // namespace

@@ -167,6 +167,49 @@ TEST_F(RunStoreTest, MergesThroughTheCombiner) {
   EXPECT_EQ(found, expected);
 }
 
+// What other processes made is read in the same order, and stays, however many merges it takes.
+TEST_F(RunStoreTest, ReadsSlicesInTheirOrderAndLeavesThem) {
+  std::vector<RunSlice> slices;
+  for (std::uint64_t task = 0; task < 20; ++task) {
+    const std::vector<Record> records =
+        NastyRecords(random_, 100 + random_.Uniform(100), 3, std::to_string(task) + ".");
+    const Result<RunInfo> info = WriteRun(folder_.Path("task-" + std::to_string(task)), records,
+                                          {.block_bytes = 500, .file_id = 1000 + task});
+    ASSERT_TRUE(info.ok());
+    const auto run = RunFile::Open(LocalFileSystem(), *info);
+    ASSERT_TRUE(run.ok());
+    slices.push_back(SliceOf(*info, (*run)->SliceBytes({})));
+    added_.emplace_back(RunOrder{0, task}, records);
+  }
+  const std::vector<Record> expected = Expected();
+  const std::size_t files_before = folder_.FileCount();
+  for (const MergeLimits& limits :
+       {MergeLimits{2}, MergeLimits{3}, MergeLimits{8}, MergeLimits{19}, MergeLimits{20},
+        MergeLimits{20, 3000}, MergeLimits{20, 9600}}) {
+    SCOPED_TRACE(std::to_string(limits.fan_in) + " " + std::to_string(limits.block_bytes));
+    const auto store = MakeStore(0);
+    for (std::size_t task = slices.size(); task-- > 0;) store->AddSlice({0, task}, slices[task]);
+    const Status finished = store->Finish(limits, nullptr, nullptr);
+    ASSERT_TRUE(finished.ok()) << finished.message();
+    // No more are merged than are needed.
+    if (limits.block_bytes == UINT64_MAX) {
+      EXPECT_EQ(store->file_count(), limits.fan_in);
+    } else {
+      EXPECT_LT(store->file_count(), limits.fan_in);
+      EXPECT_LE(store->block_bytes(), limits.block_bytes);
+    }
+    const Result<std::vector<Record>> read = ReadStore(*store);
+    ASSERT_TRUE(read.ok()) << read.error().message();
+    EXPECT_TRUE(*read == expected);
+    for (const RunSlice& slice : slices) EXPECT_TRUE(CheckRunSlice(LocalFileSystem(), slice).ok());
+    for (int i = 0; i < 100; ++i) {
+      std::filesystem::remove(
+          folder_.Path("stage-" + std::to_string(stores_) + "-" + std::to_string(i) + ".run"));
+    }
+    ASSERT_EQ(folder_.FileCount(), files_before);
+  }
+}
+
 TEST_F(RunStoreTest, KeepsNoMoreThanItMay) {
   const auto store = MakeStore(1000);
   EXPECT_TRUE(store->TryRetain(600));

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_FOLLOWERS_H_
+#define MAPREDUCE_ENGINE_FOLLOWERS_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "mapreduce/api/graph.h"
+
+namespace millrace {
+
+/// A source of a stage that reads the output of an earlier stage: its map is fused with that
+/// stage's reduce.
+struct Follower {
+  std::size_t stage = 0;
+  std::size_t source = 0;  ///< Of that stage's sources.
+};
+
+/// Who reads what the reduce of `stage` emits, by stage, then source.
+std::vector<Follower> Followers(const JobGraph& graph, std::size_t stage);
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_FOLLOWERS_H_
