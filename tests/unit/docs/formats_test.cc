@@ -12,7 +12,9 @@
 #include "mapreduce/api/key_codec.h"
 #include "mapreduce/engine/manifest.h"
 #include "mapreduce/io/output_file.h"
+#include "mapreduce/proto/wire_codec.h"
 #include "mapreduce/shuffle/run_writer.h"
+#include "master/journal.h"
 #include "tests/unit/docs/page.h"
 
 namespace millrace {
@@ -80,6 +82,26 @@ TEST_F(FormatsTest, TheZstdFileShownIsWhatTheWriterMakes) {
   ASSERT_TRUE(info.ok()) << info.error().message();
   const CodeBlock shown = FindBlock("docs/formats/zstd.md", "dump");
   EXPECT_EQ(shown.text, Dump(Contents("out"))) << shown.place;
+}
+
+TEST_F(FormatsTest, TheJournalShownIsWhatTheMasterWrites) {
+  struct Nobody : JournalVisitor {
+    Status OnSnapshot(std::string_view) override { return Status::Internal("it is new"); }
+    Status OnRecord(std::string_view) override { return Status::Internal("it is new"); }
+  } nobody;
+  const auto journal = Journal::Open(LocalFileSystem(), directory_.string(), nobody);
+  ASSERT_TRUE(journal.ok()) << journal.error().message();
+  ASSERT_TRUE((*journal)->Append("apple").ok() && (*journal)->Append("pear").ok());
+  ASSERT_TRUE((*journal)->Sync().ok());
+  const CodeBlock shown = FindBlock("docs/formats/journal.md", "dump");
+  EXPECT_EQ(shown.text, Dump(Contents("segment-0000000001-0000000000"))) << shown.place;
+}
+
+TEST_F(FormatsTest, TheFrameShownIsWhatTheCodecMakes) {
+  const AttemptId attempt{.task = {.phase = {.run = {300}, .index = 2}, .index = 3}, .number = 1};
+  const CodeBlock shown = FindBlock("docs/formats/wire.md", "dump");
+  const std::string frame = EncodeMessage({.epoch = {1}, .sequence = 2, .body = KillTask{attempt}});
+  EXPECT_EQ(shown.text, Dump(frame)) << shown.place;
 }
 
 // Its hash fits, too: DecodeManifest believes nothing else.

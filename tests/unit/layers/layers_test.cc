@@ -101,7 +101,13 @@ TEST(LayersTest, FindMessagesOutsideTheShells) {
              std::string(kLicense) + "#include \"mapreduce/proto/plan.pb.h\"\n");
   tree.Write("mapreduce/shuffle/a.cc",
              std::string(kLicense) + "#include \"mapreduce/proto/plan.pb.h\"\n");
-  EXPECT_THAT(CheckTree(tree.root(), nullptr), ElementsAre(HasSubstr("mapreduce/shuffle/a.cc:2")));
+  tree.Write("mapreduce/proto/a.cc",
+             std::string(kLicense) + "#include \"mapreduce/proto/plan.pb.h\"\n");
+  tree.Write("mapreduce/proto/a.h", std::string(kLicense) +
+                                        "#ifndef MAPREDUCE_PROTO_A_H_\n"
+                                        "#include \"mapreduce/proto/plan.pb.h\"\n#endif\n");
+  EXPECT_THAT(CheckTree(tree.root(), nullptr), ElementsAre(HasSubstr("mapreduce/proto/a.h:3"),
+                                                           HasSubstr("mapreduce/shuffle/a.cc:2")));
 }
 
 TEST(LayersTest, FindForeignTypesInPublicHeaders) {

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/proto/proto_values.h"
+
+#include <iterator>
+
+#include "mapreduce/proto/limits.h"
+
+namespace millrace {
+namespace {
+
+TaskId TaskIdOf(std::uint64_t run, std::uint32_t phase, std::uint32_t task, FieldCheck& check) {
+  return {.phase = {.run = check.Run(run, "run id"),
+                    .index = check.Within(phase, 0, kPhasesMax - 1, "phase number")},
+          .index = check.Within(task, 0, kTasksMax - 1, "task number")};
+}
+
+AttemptId AttemptIdOf(std::uint64_t run, std::uint32_t phase, std::uint32_t task,
+                      std::uint32_t number, FieldCheck& check) {
+  return {.task = TaskIdOf(run, phase, task, check),
+          .number = check.Within(number, 1, UINT32_MAX, "attempt number")};
+}
+
+}  // namespace
+
+// ---- FieldCheck ---------------------------------------------------------------------------------
+
+void FieldCheck::FailNumber(std::string_view field, std::uint64_t value, std::uint64_t min,
+                            std::uint64_t max) {
+  if (ok()) status_ = Status::Corrupt(field, ": ", value, " is not within ", min, " and ", max);
+}
+
+std::vector<std::string> FieldCheck::Texts(
+    const google::protobuf::RepeatedPtrField<std::string>& values, std::size_t count_max,
+    std::size_t bytes_max, std::string_view field) {
+  if (!Count(values.size(), count_max, field)) return {};
+  for (const std::string& value : values) Text(value, bytes_max, field);
+  return {values.begin(), values.end()};
+}
+
+StatusCode FieldCheck::Code(int value, std::string_view field) {
+  if (!proto::StatusCode_IsValid(value)) Fail(field, "is no status code");
+  return static_cast<StatusCode>(value);
+}
+
+StatusCode FieldCheck::ErrorCode(int value, std::string_view field) {
+  if (value == proto::STATUS_CODE_OK) Fail(field, "is no error");
+  return Code(value, field);
+}
+
+TaskKind FieldCheck::Kind(int value, std::string_view field) {
+  if (value == proto::TASK_KIND_REDUCE) return TaskKind::kReduce;
+  if (value != proto::TASK_KIND_MAP) Fail(field, "is no kind of task");
+  return TaskKind::kMap;
+}
+
+// ---- To protobuf --------------------------------------------------------------------------------
+
+std::string_view CutError(std::string_view message) { return message.substr(0, kErrorBytesMax); }
+
+proto::TaskKind ToProto(TaskKind kind) {
+  return kind == TaskKind::kMap ? proto::TASK_KIND_MAP : proto::TASK_KIND_REDUCE;
+}
+
+void ToProto(const PhaseId& from, proto::PhaseId* to) {
+  to->set_run(from.run.value);
+  to->set_index(from.index);
+}
+
+void ToProto(const TaskId& from, proto::TaskId* to) {
+  to->set_run(from.phase.run.value);
+  to->set_phase(from.phase.index);
+  to->set_task(from.index);
+}
+
+void ToProto(const AttemptId& from, proto::AttemptId* to) {
+  to->set_run(from.task.phase.run.value);
+  to->set_phase(from.task.phase.index);
+  to->set_task(from.task.index);
+  to->set_number(from.number);
+}
+
+void ToProto(const std::vector<AttemptId>& from, proto::AttemptList* to) {
+  const int count = static_cast<int>(from.size());
+  to->mutable_run()->Reserve(count);
+  to->mutable_phase()->Reserve(count);
+  to->mutable_task()->Reserve(count);
+  to->mutable_number()->Reserve(count);
+  for (const AttemptId& attempt : from) {
+    to->add_run(attempt.task.phase.run.value);
+    to->add_phase(attempt.task.phase.index);
+    to->add_task(attempt.task.index);
+    to->add_number(attempt.number);
+  }
+}
+
+void ToProto(const Hash128& from, proto::Hash128* to) {
+  to->set_high(from.high);
+  to->set_low(from.low);
+}
+
+void ToProto(const PhaseSource& from, proto::PhaseSource* to) {
+  to->set_phase(from.phase);
+  to->set_channel(from.channel);
+}
+
+void ToProto(const PhaseSpec& from, proto::PhaseSpec* to) {
+  to->set_name(from.name);
+  to->set_kind(ToProto(from.kind));
+  to->set_task_count(from.task_count);
+  EachToProto(from.sources, to->mutable_sources());
+  to->set_channels(from.channels);
+  to->set_writes_parts(from.writes_parts);
+  to->set_sample_capacity(from.sample_capacity);
+  to->mutable_task_bytes()->Add(from.task_bytes.begin(), from.task_bytes.end());
+}
+
+void ToProto(const RunSpec& from, proto::RunSpec* to) {
+  to->set_name(from.name);
+  to->set_user(from.user);
+  to->set_priority(from.priority);
+  to->set_parallel_max(from.parallel_max);
+  to->set_memory_bytes_min(from.memory_bytes_min);
+  to->set_crashed_records_max(from.crashed_records_max);
+  to->set_plan(from.plan);
+  EachToProto(from.phases, to->mutable_phases());
+}
+
+void ToProto(const KeyBorders& from, proto::KeyBorders* to) {
+  if (from.begin) to->set_begin(*from.begin);
+  if (from.end) to->set_end(*from.end);
+}
+
+void ToProto(const SourceSet& from, proto::SourceSet* to) {
+  ToProto(from.source, to->mutable_source());
+  to->set_worker(from.worker.value);
+  to->set_endpoint(from.endpoint);
+  to->set_output_count(from.output_count);
+  to->set_outputs_hash(from.outputs_hash);
+}
+
+void ToProto(const RecordPosition& from, proto::RecordPosition* to) {
+  to->set_shard(from.shard);
+  to->set_offset(from.offset);
+}
+
+void ToProto(const PartRecord& from, proto::PartRecord* to) {
+  to->set_path(from.path);
+  to->set_bytes(from.bytes);
+  to->set_records(from.records);
+  ToProto(from.xxh128, to->mutable_xxh128());
+}
+
+void ToProto(const std::vector<std::string>& from, proto::KeySample* to) {
+  to->mutable_keys()->Add(from.begin(), from.end());
+}
+
+void ToProto(const TaskOutput& from, proto::TaskOutput* to) {
+  ToProto(from.digest, to->mutable_digest());
+  EachToProto(from.parts, to->mutable_parts());
+  for (const auto& [name, value] : from.counters) {
+    proto::TaskCounter* const counter = to->add_counters();
+    counter->set_name(name);
+    counter->set_value(value);
+  }
+  to->set_records_in(from.records_in);
+  to->set_records_out(from.records_out);
+  to->set_bytes_in(from.bytes_in);
+  to->set_run_bytes(from.run_bytes);
+  to->set_reject_count(from.reject_count);
+  to->mutable_rejects()->Add(from.rejects.begin(), from.rejects.end());
+  EachToProto(from.samples, to->mutable_samples());
+}
+
+void ToProto(const TaskFailure& from, proto::TaskFailure* to) {
+  to->set_code(ToProto(from.code));
+  to->set_message(std::string(CutError(from.message)));
+  if (from.position) ToProto(*from.position, to->mutable_position());
+  if (from.source) to->set_source(from.source->value);
+  if (from.damaged) ToProto(*from.damaged, to->mutable_damaged());
+}
+
+// ---- From protobuf ------------------------------------------------------------------------------
+
+void FromProto(const proto::PhaseId& from, PhaseId* to, FieldCheck& check) {
+  *to = TaskIdOf(from.run(), from.index(), 0, check).phase;
+}
+
+void FromProto(const proto::TaskId& from, TaskId* to, FieldCheck& check) {
+  *to = TaskIdOf(from.run(), from.phase(), from.task(), check);
+}
+
+void FromProto(const proto::AttemptId& from, AttemptId* to, FieldCheck& check) {
+  *to = AttemptIdOf(from.run(), from.phase(), from.task(), from.number(), check);
+}
+
+void FromProto(const proto::AttemptList& from, std::vector<AttemptId>* to, FieldCheck& check) {
+  const int count = from.run_size();
+  if (from.phase_size() != count || from.task_size() != count || from.number_size() != count) {
+    return check.Fail("AttemptList", "has columns of different lengths");
+  }
+  if (!check.Count(count, kTasksMax, "AttemptList")) return;
+  to->reserve(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    to->push_back(AttemptIdOf(from.run(i), from.phase(i), from.task(i), from.number(i), check));
+  }
+}
+
+void FromProto(const proto::Hash128& from, Hash128* to, FieldCheck&) {
+  *to = {.high = from.high(), .low = from.low()};
+}
+
+void FromProto(const proto::PhaseSource& from, PhaseSource* to, FieldCheck& check) {
+  to->phase = check.Within(from.phase(), 0, kPhasesMax - 1, "PhaseSource.phase");
+  to->channel = check.Within(from.channel(), 0, kChannelsMax - 1, "PhaseSource.channel");
+}
+
+void FromProto(const proto::PhaseSpec& from, PhaseSpec* to, FieldCheck& check) {
+  to->name = check.Text(from.name(), kNameBytesMax, "PhaseSpec.name");
+  to->kind = check.Kind(from.kind(), "PhaseSpec.kind");
+  to->task_count = check.Within(from.task_count(), 0, kTasksMax, "PhaseSpec.task_count");
+  check.Each(from.sources(), kPhasesMax, &to->sources, "PhaseSpec.sources");
+  to->channels = check.Within(from.channels(), 0, kChannelsMax, "PhaseSpec.channels");
+  to->writes_parts = from.writes_parts();
+  to->sample_capacity = check.Within(from.sample_capacity(), from.channels() > 0 ? 1 : 0, kTasksMax,
+                                     "PhaseSpec.sample_capacity");
+  if (!check.Count(from.task_bytes_size(), kTasksMax, "PhaseSpec.task_bytes")) return;
+  to->task_bytes.assign(from.task_bytes().begin(), from.task_bytes().end());
+}
+
+void FromProto(const proto::RunSpec& from, RunSpec* to, FieldCheck& check) {
+  to->name = check.Text(from.name(), kNameBytesMax, "RunSpec.name");
+  to->user = check.Text(from.user(), kNameBytesMax, "RunSpec.user");
+  to->priority = from.priority();
+  to->parallel_max = from.parallel_max();
+  to->memory_bytes_min = from.memory_bytes_min();
+  to->crashed_records_max =
+      check.Within(from.crashed_records_max(), 0, kSetAsideMax, "RunSpec.crashed_records_max");
+  to->plan = check.Text(from.plan(), kPlanBytesMax, "RunSpec.plan");
+  check.Each(from.phases(), kPhasesMax, &to->phases, "RunSpec.phases");
+}
+
+void FromProto(const proto::KeyBorders& from, KeyBorders* to, FieldCheck& check) {
+  if (from.has_begin()) to->begin = check.Text(from.begin(), kBorderBytesMax, "KeyBorders.begin");
+  if (from.has_end()) to->end = check.Text(from.end(), kBorderBytesMax, "KeyBorders.end");
+}
+
+void FromProto(const proto::SourceSet& from, SourceSet* to, FieldCheck& check) {
+  check.Required(from.has_source(), from.source(), &to->source, "SourceSet.source");
+  to->worker = check.Worker(from.worker(), "SourceSet.worker");
+  to->endpoint = check.Text(from.endpoint(), kNameBytesMax, "SourceSet.endpoint");
+  to->output_count = check.Within(from.output_count(), 0, kTasksMax, "SourceSet.output_count");
+  to->outputs_hash = from.outputs_hash();
+}
+
+void FromProto(const proto::RecordPosition& from, RecordPosition* to, FieldCheck& check) {
+  to->shard = check.Text(from.shard(), kPathBytesMax, "RecordPosition.shard");
+  to->offset = from.offset();
+}
+
+void FromProto(const proto::PartRecord& from, PartRecord* to, FieldCheck& check) {
+  to->path = check.Text(from.path(), kPathBytesMax, "PartRecord.path");
+  to->bytes = from.bytes();
+  to->records = from.records();
+  check.Required(from.has_xxh128(), from.xxh128(), &to->xxh128, "PartRecord.xxh128");
+}
+
+void FromProto(const proto::KeySample& from, std::vector<std::string>* to, FieldCheck& check) {
+  *to = check.Texts(from.keys(), kTasksMax, kBorderBytesMax, "KeySample.keys");
+}
+
+void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check) {
+  check.Required(from.has_digest(), from.digest(), &to->digest, "TaskOutput.digest");
+  check.Each(from.parts(), kPartFilesMax, &to->parts, "TaskOutput.parts");
+  if (!check.Count(from.counters_size(), kCountersMax, "TaskOutput.counters")) return;
+  for (const proto::TaskCounter& counter : from.counters()) {
+    if (!to->counters.empty() && counter.name() <= std::prev(to->counters.end())->first) {
+      return check.Fail("TaskOutput.counters", "is not sorted by name");
+    }
+    check.Text(counter.name(), kNameBytesMax, "TaskCounter.name");
+    to->counters.emplace_hint(to->counters.end(), counter.name(), counter.value());
+  }
+  to->records_in = from.records_in();
+  to->records_out = from.records_out();
+  to->bytes_in = from.bytes_in();
+  to->run_bytes = from.run_bytes();
+  to->reject_count = from.reject_count();
+  to->rejects =
+      check.Texts(from.rejects(), kChannelsMax + 1, kRejectBytesMax, "TaskOutput.rejects");
+  check.Each(from.samples(), kChannelsMax, &to->samples, "TaskOutput.samples");
+}
+
+void FromProto(const proto::TaskFailure& from, TaskFailure* to, FieldCheck& check) {
+  to->code = check.ErrorCode(from.code(), "TaskFailure.code");
+  to->message = check.Text(from.message(), kErrorBytesMax, "TaskFailure.message");
+  if (from.has_position()) FromProto(from.position(), &to->position.emplace(), check);
+  if (from.has_source()) to->source = check.Worker(from.source(), "TaskFailure.source");
+  if (from.has_damaged()) FromProto(from.damaged(), &to->damaged.emplace(), check);
+}
+
+}  // namespace millrace

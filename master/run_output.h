@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MASTER_RUN_OUTPUT_H_
+#define MASTER_RUN_OUTPUT_H_
+
+// A run's output, from the first attempt to the published directory. OUT is what was asked for:
+//
+//   .OUT.run/marker                     made by PrepareOutput
+//   .OUT.run/attempts/<attempt>/part-…  what attempts write, each into a folder of its own
+//   .OUT.run/output/…                   committed parts, moved here by PublishOutput, then the rest
+//   OUT                                 that folder, renamed
+//
+// Each function may be stopped anywhere, by a crash or an error, and called again: it finds what it
+// did before. Two masters that do the same, an old one that does not know that it is, do the same
+// twice. A worker makes its attempt's folder without parents, so one that wakes up late, when all
+// is removed, can't leave anything.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mapreduce/base/status.h"
+#include "mapreduce/io/file_system.h"
+#include "mapreduce/proto/ids.h"
+
+namespace millrace {
+
+/// The hidden folder beside `output`.
+std::string RunWorkDirectory(const std::string& output);
+/// Where the attempt writes its parts.
+std::string AttemptDirectory(const std::string& output, const AttemptId& attempt);
+
+/// A committed part.
+struct PublishedPart {
+  AttemptId attempt;
+  std::string path;  ///< Below the attempt's folder, and below the output.
+  std::uint64_t bytes = 0;
+};
+
+/// A small file that is written into the output.
+struct PublishedFile {
+  std::string path;
+  std::string contents;
+};
+
+/// Makes the hidden folder, durably; what is there stays. The output's parent must exist.
+Status PrepareOutput(FileSystem& files, const std::string& output);
+
+/// `last` is written behind all others (the manifest, _SUCCESS); there is at least one. When this
+/// returns Ok, `output` is durable. Ok, too, if it is there already with the same bytes under
+/// last[0]. Errors: kCannotCreate if something else is there; kCorrupt if a part is missing or not
+/// as large as it was; else what the file system gives.
+Status PublishOutput(FileSystem& files, const std::string& output,
+                     const std::vector<PublishedPart>& parts,
+                     const std::vector<PublishedFile>& last);
+
+/// Removes what is left beside the output. Never touches the output, nor a folder that has
+/// something in it and no marker.
+Status CleanOutput(FileSystem& files, const std::string& output);
+
+}  // namespace millrace
+
+#endif  // MASTER_RUN_OUTPUT_H_
