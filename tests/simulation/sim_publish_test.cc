@@ -19,11 +19,11 @@ const FilesByPath kNew = {{"/out/part-0", "new"}, {"/out/sub/part-1", "new"}};
 void Stage(SimFileSystem& files) {
   Must(files.MakeDirectories("/out/gone"));
   for (const auto& [path, bytes] : kOld) Put(files, path, bytes);
-  Must(files.MakeDirectory("/work"));
+  Must(files.MakeDirectory("/beside"));
   Must(files.SyncTree("/"));
-  Must(files.MakeDirectories("/work/staged/sub"));
-  Put(files, "/work/staged/part-0", "new");
-  Put(files, "/work/staged/sub/part-1", "new");
+  Must(files.MakeDirectories("/beside/staged/sub"));
+  Put(files, "/beside/staged/part-0", "new");
+  Put(files, "/beside/staged/sub/part-1", "new");
 }
 
 struct PublishCrash {
@@ -43,7 +43,7 @@ void ExpectPublishIsAtomic(const PublishCrash& crash, std::uint64_t seed) {
     Stage(files);
     disk.SetCrashAt(0, nth, CrashPoint::kEither);
     const Status status =
-        PublishDirectory(files, "/work/staged", "/out", /*replace=*/true, "/retired");
+        PublishDirectory(files, "/beside/staged", "/out", /*replace=*/true, "/retired");
     const bool has_crashed = disk.IsDead(0);
     EXPECT_EQ(status.ok(), !has_crashed) << status.message();
     for (int cut = 0; cut <= crash.has_second_cut; ++cut) {
@@ -94,8 +94,8 @@ TEST(SimDiskTest, PublishWithoutASyncIsSeen) {
       SimDisk disk(random);
       SimFileSystem files(disk, 0);
       Stage(files);
-      if (left_out != "the tree") Must(files.SyncTree("/work/staged"));
-      Must(files.Exchange("/work/staged", "/out"));
+      if (left_out != "the tree") Must(files.SyncTree("/beside/staged"));
+      Must(files.Exchange("/beside/staged", "/out"));
       if (left_out != "the parent") Must(files.SyncDirectory("/"));
       disk.CrashMachine({0});
       broken_count += disk.Files("/out") != kNew;
