@@ -68,7 +68,6 @@ std::string Fetcher::Take(WorkerId from, const FetchData& data, std::uint64_t no
   if (!stream.is_open || stream.is_done || data.offset != stream.received) return {};
   if (data.offset == 0) {
     stream.slices = data.slices;
-    stream.has_slices = true;
   }
   std::uint64_t expected = 0;
   for (const FetchSlice& slice : stream.slices) expected += slice.end - slice.begin;

@@ -86,7 +86,6 @@ class Fetcher {
     bool is_open = false;  // Among the streams at once: in due_.
     bool is_done = false;  // Neither open nor done: in waiting_.
     std::vector<FetchSlice> slices;
-    bool has_slices = false;
     std::uint64_t received = 0;
     std::uint64_t credit_end = 0;
     std::uint32_t tries = 0;

@@ -11,6 +11,12 @@ namespace {
 
 constexpr std::size_t kUnansweredMax = 64;  // Heartbeats whose time of sending is remembered.
 
+std::uint64_t OutputsHash(const std::vector<AttemptId>& outputs) {
+  std::uint64_t hash = 0;
+  for (const AttemptId& output : outputs) hash += OutputHash(output);
+  return hash;
+}
+
 }  // namespace
 
 Worker::Worker(WorkerId id, const WorkerOptions& options)
@@ -215,9 +221,7 @@ void Worker::On(const EndRun& end) {
 void Worker::On(WorkerId from, const FetchRequest& request) {
   const PhaseId phase{request.reader.task.phase.run, request.source.phase};
   std::vector<AttemptId> outputs = HeldOf(phase);
-  std::uint64_t hash = 0;
-  for (const AttemptId& output : outputs) hash += OutputHash(output);
-  if (outputs.size() != request.output_count || hash != request.outputs_hash) {
+  if (outputs.size() != request.output_count || OutputsHash(outputs) != request.outputs_hash) {
     // The answers to its own reports may still be on the way.
     std::ostringstream text;
     text << "it holds " << outputs.size() << " outputs of the phase, not the "
@@ -303,9 +307,7 @@ bool Worker::HoldsSources(const StartTask& task) const {
   return std::all_of(task.sources.begin(), task.sources.end(), [&](const SourceSet& set) {
     if (set.worker != id_) return true;
     const std::vector<AttemptId> outputs = HeldOf({task.attempt.task.phase.run, set.source.phase});
-    std::uint64_t hash = 0;
-    for (const AttemptId& output : outputs) hash += OutputHash(output);
-    return outputs.size() == set.output_count && hash == set.outputs_hash;
+    return outputs.size() == set.output_count && OutputsHash(outputs) == set.outputs_hash;
   });
 }
 

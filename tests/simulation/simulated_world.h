@@ -252,7 +252,6 @@ class Simulation final : public TestHooks {
   std::uint64_t events_ = 0;
   std::uint64_t hash_ = 0;
   bool is_healed_ = false;
-  bool has_healed_before_end_ = false;
   std::string violation_;
   std::deque<std::string> trace_;
 
