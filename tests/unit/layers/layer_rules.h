@@ -5,7 +5,7 @@
 // What folders may include, read from the source text alone:
 //
 //   base <- proto <- io <- formats, shuffle <- api <- engine <- testing
-//                                              engine <- master, worker <- cli
+//   proto <- transport;              engine, transport <- master, worker <- cli
 //   api, formats <- jobs;   api, formats, testing <- a job's tests
 //
 // A layer may also use what lies further left. tests/unit/<layer> sees what its layer sees;

@@ -54,13 +54,16 @@ TEST(LayersTest, AreClosedOverTheOrder) {
   EXPECT_FALSE(AllowedLayers().at("api").contains("engine"));
   EXPECT_FALSE(AllowedLayers().at("master").contains("worker"));
   EXPECT_TRUE(AllowedLayers().at("cli").contains("base"));
+  EXPECT_THAT(AllowedLayers().at("transport"), ElementsAre("base", "proto", "transport"));
+  EXPECT_TRUE(AllowedLayers().at("worker").contains("transport"));
+  EXPECT_FALSE(AllowedLayers().at("engine").contains("transport"));
 }
 
 TEST(LayersTest, LetALayerIncludeWhatComesBefore) {
   Tree tree;
   tree.WriteHeader("mapreduce/base/hash.h", "MAPREDUCE_BASE_HASH_H_");
   tree.Write("mapreduce/shuffle/a.cc",
-             std::string(kLicense) + "#include <zmq.h>\n#include \"mapreduce/base/hash.h\"\n");
+             std::string(kLicense) + "#include <zstd.h>\n#include \"mapreduce/base/hash.h\"\n");
   EXPECT_THAT(CheckTree(tree.root(), nullptr), IsEmpty());
 }
 
@@ -115,6 +118,19 @@ TEST(LayersTest, FindForeignTypesInPublicHeaders) {
   tree.Write("mapreduce/api/a.h", std::string(kLicense) + "#ifndef MAPREDUCE_API_A_H_\n" +
                                       "#include <google/protobuf/message.h>\n#endif\n");
   EXPECT_THAT(CheckTree(tree.root(), nullptr), ElementsAre(HasSubstr("a.h:3: a public header")));
+}
+
+TEST(LayersTest, FindSocketsOutsideTransport) {
+  Tree tree;
+  const std::string text = std::string(kLicense) + "#include <zmq.hpp>\n";
+  tree.Write("master/a.cc", text);
+  tree.Write("mapreduce/transport/a.cc", text);
+  tree.Write("tests/integration/a.cc", text);
+  tree.Write("mapreduce/transport/a.h",
+             std::string(kLicense) + "#ifndef MAPREDUCE_TRANSPORT_A_H_\n#include <zmq.h>\n");
+  EXPECT_THAT(CheckTree(tree.root(), nullptr),
+              ElementsAre(HasSubstr("mapreduce/transport/a.h:3: includes <zmq.h>"),
+                          HasSubstr("master/a.cc:2: includes <zmq.hpp>")));
 }
 
 TEST(LayersTest, FindAMissingLicenseLine) {
