@@ -6,14 +6,9 @@
 
 namespace millrace {
 
-CurrentRecord*& ThisThreadsRecord() {
-  thread_local CurrentRecord* record = nullptr;
-  return record;
-}
-
 Status Context::ReportReject(std::string_view raw) {
   is_rejected_ = false;
-  const std::uint64_t offset = shard_.empty() ? 0 : current_.offset();
+  const std::uint64_t offset = shard_.empty() ? 0 : current_->offset();
   return rejects_->Add({input_, shard_, offset, reason_, raw});
 }
 
@@ -23,7 +18,7 @@ void Context::SeedRandom() {
   const std::string_view path = ShardName(shard_);
   const std::string_view name = path.substr(path.rfind('/') + 1);
   random_ =
-      Random(shard_.empty() ? Hash64(group_) : Hash64(name, Hash64(input_, current_.offset())));
+      Random(shard_.empty() ? Hash64(group_) : Hash64(name, Hash64(input_, current_->offset())));
 }
 
 }  // namespace millrace

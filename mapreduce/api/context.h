@@ -41,12 +41,13 @@ class Context {
       : task_(std::move(task)),
         input_(std::move(input)),
         date_(std::move(date)),
-        rejects_(rejects) {
-    current_.task = task_.c_str();
-    current_.shard = shard_.c_str();
+        rejects_(rejects),
+        current_(AcquireCurrentRecord()) {
+    current_->BeginTask(task_);
   }
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+  ~Context() { ReleaseCurrentRecord(current_); }
 
   /// Adds `n` to the counter `name`. Counters of all tasks are summed, each task's once.
   void Count(std::string_view name, std::uint64_t n = 1) {
@@ -81,19 +82,16 @@ class Context {
 
   void BeginShard(std::string_view shard) {
     shard_ = shard;
-    current_.shard = shard_.c_str();
+    current_->BeginShard(shard);
   }
-  void BeginBlock(const char* block, std::uint64_t offset) {
-    current_.block = block;
-    current_.block_offset = offset;
-    current_.record.store(block, std::memory_order_relaxed);
-  }
+  void BeginBlock(const char* block, std::uint64_t offset) { current_->BeginBlock(block, offset); }
   void BeginRecord(const char* record) {
-    current_.record.store(record, std::memory_order_relaxed);
+    current_->BeginRecord(record);
     has_random_ = false;
   }
   void BeginGroup(std::string_view key) {
     group_ = key;
+    current_->BeginGroup(key);
     has_random_ = false;
   }
   bool is_rejected() const { return is_rejected_; }
@@ -103,7 +101,7 @@ class Context {
     Reject(reason);
     return ReportReject(raw);
   }
-  CurrentRecord* current_record() { return &current_; }
+  CurrentRecord* current_record() { return current_; }
   const std::vector<std::pair<std::string, std::uint64_t>>& counters() const { return counters_; }
 
  private:
@@ -113,9 +111,9 @@ class Context {
   const std::string input_;
   const std::string date_;
   RejectSink* const rejects_;
+  CurrentRecord* const current_;
   std::string shard_;
   std::string_view group_;
-  CurrentRecord current_;
   std::vector<std::pair<std::string, std::uint64_t>> counters_;
   std::string reason_;
   bool is_rejected_ = false;

@@ -101,4 +101,10 @@ Result<std::string> CodeIdentity(const void* function) {
   return identity + "+" + module;
 }
 
+Result<std::string> ProgramBuild() {
+  Search search{.address = 0};
+  dl_iterate_phdr(&Visit, &search);
+  return IdentityOf(search.executable);
+}
+
 }  // namespace millrace

@@ -17,6 +17,9 @@ namespace millrace {
 /// kInternal where `function` is in no loaded object.
 Result<std::string> CodeIdentity(const void* function);
 
+/// Of the executable alone: "<executable>" as above. Master and workers must have the same one.
+Result<std::string> ProgramBuild();
+
 }  // namespace millrace
 
 #endif  // MAPREDUCE_ENGINE_CODE_IDENTITY_H_

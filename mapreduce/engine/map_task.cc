@@ -75,11 +75,12 @@ class MapSlot final : public Slot {
   Status MapSplit(const Split& split, std::uint64_t reject_order, Context& context,
                   EmitSink& sink) {
     const std::unique_ptr<MapOperator> mapper = phase_.source->make_map(context, sink);
+    set_aside_count_ = 0;
     for (const SplitPiece& piece : split.pieces) {
       MR_RETURN_IF_ERROR(MapPiece(piece, reject_order, context, *mapper));
     }
     MR_RETURN_IF_ERROR(mapper->Close());
-    environment_.AddTask(context, mapper->record_count());
+    environment_.AddTask(context, mapper->record_count() + set_aside_count_);
     environment_.AddProgress(0, 0, 1);
     return Status::Ok();
   }
@@ -89,6 +90,7 @@ class MapSlot final : public Slot {
     const Shard& shard = environment_.inputs()[static_cast<std::size_t>(piece.input)]
                              .shards[static_cast<std::size_t>(piece.shard)];
     context.BeginShard(shard.file.path);
+    FindSetAside(shard.file.path);
     timer_.Switch(Phase::kRead);
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<ShardReader> reader,
                         ShardReader::Open(environment_.files(), shard, piece.range,
@@ -97,7 +99,8 @@ class MapSlot final : public Slot {
     const bool is_plain = shard.compression == Compression::kNone;
     std::uint64_t reported = 0;  // Of compressed shards only the whole is known.
     LineBlockReader blocks(*reader, piece.range, environment_.record_bytes_max(), shard.file.path);
-    const Status status = MapBlocks(blocks, reject_order, mapper, is_plain ? stored : 0, &reported);
+    const Status status =
+        MapBlocks(blocks, reject_order, context, mapper, is_plain ? stored : 0, &reported);
     timer_.Switch(Phase::kRead);
     if (status.code() == StatusCode::kCancelled && !is_plain)
       MR_RETURN_IF_ERROR(CheckRest(*reader, piece.range));
@@ -108,8 +111,8 @@ class MapSlot final : public Slot {
     return Status::Ok();
   }
 
-  Status MapBlocks(LineBlockReader& blocks, std::uint64_t reject_order, MapOperator& mapper,
-                   std::uint64_t report_bytes_max, std::uint64_t* reported) {
+  Status MapBlocks(LineBlockReader& blocks, std::uint64_t reject_order, Context& context,
+                   MapOperator& mapper, std::uint64_t report_bytes_max, std::uint64_t* reported) {
     LineBlock block;
     for (;;) {
       MR_RETURN_IF_ERROR(environment_.CheckGoOn(reject_order));
@@ -120,11 +123,52 @@ class MapSlot final : public Slot {
       const auto bytes = static_cast<std::uint64_t>(block.end - block.begin);
       timer_.AddBytes(Phase::kMap, bytes);
       const std::uint64_t records_before = mapper.record_count();
-      MR_RETURN_IF_ERROR(mapper.MapBlock(block));
+      MR_RETURN_IF_ERROR(set_aside_.empty() ? mapper.MapBlock(block)
+                                            : MapAround(block, context, mapper));
+      context.current_record()->EndBlock();
       const std::uint64_t done = std::min(report_bytes_max - *reported, bytes);
       *reported += done;
       environment_.AddProgress(done, mapper.record_count() - records_before, 0);
     }
+  }
+
+  // The places in a shard, in order.
+  void FindSetAside(const std::string& path) {
+    set_aside_.clear();
+    if (phase_.set_aside == nullptr) return;
+    for (const RecordPosition& position : *phase_.set_aside) {
+      if (position.shard == path) set_aside_.push_back(position.offset);
+    }
+    std::sort(set_aside_.begin(), set_aside_.end());
+  }
+
+  // Cuts the block around the lines that are set aside.
+  Status MapAround(const LineBlock& block, Context& context, MapOperator& mapper) {
+    LineBlock rest = block;
+    const auto size = [](const LineBlock& of) {
+      return static_cast<std::uint64_t>(of.end - of.begin);
+    };
+    const auto cut = [&](const char* end) {
+      const LineBlock front{rest.begin, end, rest.offset};
+      rest.offset += size(front);
+      rest.begin = end;
+      return front;
+    };
+    while (rest.begin < rest.end) {
+      const auto next = std::lower_bound(set_aside_.begin(), set_aside_.end(), rest.offset);
+      if (next == set_aside_.end() || *next - rest.offset >= size(rest)) break;
+      // The line that holds the byte, though it should begin there.
+      const char* begin = rest.begin + (*next - rest.offset);
+      const char* const newline = std::find(begin, rest.end, '\n');
+      while (begin > rest.begin && begin[-1] != '\n') --begin;
+      if (begin > rest.begin) MR_RETURN_IF_ERROR(mapper.MapBlock(cut(begin)));
+      const std::string_view line(begin, static_cast<std::size_t>(newline - begin));
+      context.BeginBlock(rest.begin, rest.offset);
+      MR_RETURN_IF_ERROR(context.ReportReject("crashed the job's code", line));
+      ++set_aside_count_;
+      cut(newline == rest.end ? newline : newline + 1);
+    }
+    return rest.begin < rest.end ? mapper.MapBlock(rest) : Status::Ok();
   }
 
   // What was rejected may be damage, which some compressed files tell only at their end.
@@ -147,6 +191,8 @@ class MapSlot final : public Slot {
   PhaseTimer timer_;
   std::unique_ptr<CombineOperator> combiner_;
   std::unique_ptr<Collector> collector_;
+  std::vector<std::uint64_t> set_aside_;  // Offsets in the shard, in order.
+  std::uint64_t set_aside_count_ = 0;     // Of the task.
 };
 
 }  // namespace

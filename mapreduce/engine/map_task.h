@@ -8,6 +8,7 @@
 #include "mapreduce/engine/split_plan.h"
 #include "mapreduce/engine/task_environment.h"
 #include "mapreduce/engine/task_pool.h"
+#include "mapreduce/proto/messages.h"
 
 namespace millrace {
 
@@ -23,6 +24,8 @@ struct MapPhase {
   /// For a stage without a reduce: the files by output and part, and the part of each task.
   std::vector<std::vector<std::unique_ptr<PartFile>>>* parts = nullptr;
   std::vector<std::size_t> part_of_task;
+  /// Records that are rejected unseen; in any order. May be null.
+  const std::vector<RecordPosition>* set_aside = nullptr;
 };
 
 /// Reads a split, maps its records, collects what they emit.

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/reject_log.h"
 
-#include <cstdio>
 #include <utility>
 
 #include "mapreduce/engine/output_layout.h"
+#include "mapreduce/engine/reject_limit.h"
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/io/output_file.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::size_t kShownMax = 5;
 constexpr std::size_t kTaskBytesInMemory = std::size_t{64} << 10;
 constexpr std::size_t kLogBytesInMemory = std::size_t{8} << 20;  // Of all tasks that are done.
-
-std::string Describe(const RejectedRecord& record) {
-  std::string place = record.shard.empty()
-                          ? "a group of " + std::string(record.input)
-                          : std::string(record.shard) + " at byte " + std::to_string(record.offset);
-  return place + ": " + std::string(record.reason);
-}
 
 }  // namespace
 
@@ -77,19 +69,19 @@ bool RejectLog::HasRoom(std::size_t bytes) {
 }
 
 bool RejectLog::KnowsFirstBefore(std::uint64_t order) const {
-  return first_.size() == kShownMax && std::prev(first_.end())->first.first < order;
+  return first_.size() == kRejectsShownMax && std::prev(first_.end())->first.first < order;
 }
 
 bool RejectLog::Count(const TaskRejects& task, const RejectedRecord& record) {
   MutexLock lock(mutex_);
   ++count_;
-  if (task.count_ < kShownMax) {
-    first_.emplace(std::pair(task.order_, task.count_), Describe(record));
-    if (first_.size() > kShownMax) first_.erase(std::prev(first_.end()));
+  if (task.count_ < kRejectsShownMax) {
+    first_.emplace(std::pair(task.order_, task.count_), DescribeReject(record));
+    if (first_.size() > kRejectsShownMax) first_.erase(std::prev(first_.end()));
   }
   if (!IsExceeded()) return true;
   is_exceeded_ = true;
-  return task.order_ == task.task_order_ ? task.count_ + 1 < kShownMax
+  return task.order_ == task.task_order_ ? task.count_ + 1 < kRejectsShownMax
                                          : !KnowsFirstBefore(task.task_order_);
 }
 
@@ -112,27 +104,9 @@ RejectRows RejectLog::Take(std::uint64_t order) {
 
 Status RejectLog::Check(std::uint64_t records_read, bool is_final) {
   MutexLock lock(mutex_);
-  std::string allowed;
-  if (limit_.percent >= 0) {
-    // A hair of tolerance: 0.57 % of 10,000 is 57, but not in binary.
-    const double allowed_count = limit_.percent / 100 * static_cast<double>(records_read);
-    if (!is_final || static_cast<double>(count_) <= allowed_count * (1 + 1e-12)) {
-      return Status::Ok();
-    }
-    char text[64];
-    std::snprintf(text, sizeof(text), "%g%% of %llu records", limit_.percent,
-                  static_cast<unsigned long long>(records_read));
-    allowed = std::to_string(count_) + (count_ == 1 ? " record was" : " records were") +
-              " rejected, --max-rejects allows " + text;
-  } else {
-    if (!IsExceeded()) return Status::Ok();
-    // How many there are in all is not known: the run stopped early.
-    allowed =
-        "more records were rejected than --max-rejects " + std::to_string(limit_.count) + " allows";
-  }
-  std::string shown;
-  for (const auto& [place, line] : first_) shown += "\n  " + line;
-  return Status::BadData(allowed, "; correct them or raise the limit; the first:", shown);
+  std::vector<std::string> first;
+  for (const auto& [place, line] : first_) first.push_back(line);
+  return CheckRejectLimit(limit_, count_, records_read, is_final, first);
 }
 
 Status RejectLog::Outcome(const Status& tasks) {

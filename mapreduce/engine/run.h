@@ -42,7 +42,7 @@ struct RunRequest {
   bool dry_run = false;
 };
 
-enum class RunState {
+enum class RunOutcome {
   kDone,
   kUpToDate,  ///< The output was there already.
   kPlanned,   ///< A dry run: nothing was executed.
@@ -55,7 +55,7 @@ struct InputSummary {
 };
 
 struct RunSummary {
-  RunState state = RunState::kDone;
+  RunOutcome state = RunOutcome::kDone;
   std::string run;     ///< Derived from the plan; "" for a dry run.
   std::string output;  ///< As asked for.
   std::vector<InputSummary> inputs;
@@ -66,7 +66,7 @@ struct RunSummary {
   double seconds = 0;
   PhaseTimes phases;  ///< Summed over all tasks.
   std::uint64_t spilled_bytes = 0;
-  std::uint64_t peak_memory_bytes = 0;  ///< Of the process so far.
+  std::uint64_t peak_memory_bytes = 0;  ///< Of the process so far; 0: of others.
   std::map<std::string, std::uint64_t> counters;
 };
 

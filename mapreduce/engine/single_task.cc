@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/single_task.h"
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -59,12 +60,17 @@ class SingleTask final : public TaskEnvironment {
              const SingleTaskOptions& options, const std::string& output_directory, int lease_count)
       : TaskEnvironment(files, graph, inputs, OptionsOf(options, output_directory),
                         options.memory_bytes, lease_count),
-        on_progress_(options.on_progress) {}
+        on_progress_(options.on_progress),
+        set_aside_(options.set_aside) {}
 
   void AddProgress(std::uint64_t bytes, std::uint64_t records, int /*tasks*/) override {
     bytes_ += bytes;
     records_ += records;
     if (on_progress_ != nullptr && (bytes > 0 || records > 0)) on_progress_(records_, bytes_);
+  }
+  ShardDigest* digest(int input, int shard) override {
+    const auto found = digests_.find({input, shard});
+    return found != digests_.end() ? &found->second : nullptr;
   }
 
   Result<MapTaskResult> RunMap(const MapTaskSpec& spec);
@@ -77,8 +83,12 @@ class SingleTask final : public TaskEnvironment {
   Result<PartFiles> MakeFiles(const StageSpec& stage, std::size_t part);
   Status CollectFiles(const StageSpec& stage, const PartFiles& parts, TaskResult* result);
   void CollectTotals(const TaskTotals& sums, TaskResult* result);
+  void PrepareDigests(const Split& split);
+  Result<std::vector<ReadBlocks>> CollectDigests(const Split& split) const;
 
   const std::function<void(std::uint64_t, std::uint64_t)>& on_progress_;
+  const std::vector<RecordPosition>& set_aside_;
+  std::map<std::pair<int, int>, ShardDigest> digests_;  // (input, shard) -> what is read of it.
   std::uint64_t bytes_ = 0;
   std::uint64_t records_ = 0;
 };
@@ -101,15 +111,16 @@ Result<TaskRun> SingleTask::WriteRun(const StageSpec& stage, RunStore& store,
   const std::unique_ptr<CombineOperator> combiner =
       stage.make_combiner ? stage.make_combiner() : nullptr;
   OperatorCombiner record_combiner(combiner.get());
-  RecordDigest digest;
+  TaskRun run;
+  run.sample = store.SampleKeys();
+  RecordDigest digest(run.sample);
   RunWriter writer(files(), target.path,
                    {.block_bytes = block_bytes(), .file_id = target.file_id, .digest = &digest});
   MR_RETURN_IF_ERROR(MergeInto(writer, std::move(cursors),
                                combiner != nullptr ? &record_combiner : nullptr, options().cancel));
-  TaskRun run;
   MR_ASSIGN_OR_RETURN(run.info, writer.Close());
   run.digest = digest.Digest();
-  run.sample = store.SampleKeys();
+  run.sample_digests = digest.Marks();
   timer.AddBytes(Phase::kSpill, run.info.file_bytes);
   timer.Flush();
   AddTimes(times);
@@ -149,6 +160,28 @@ void SingleTask::CollectTotals(const TaskTotals& sums, TaskResult* result) {
   result->rejects = rejects().Take(0);
 }
 
+// A split has one piece of a shard.
+void SingleTask::PrepareDigests(const Split& split) {
+  for (const SplitPiece& piece : split.pieces) {
+    digests_.try_emplace({piece.input, piece.shard},
+                         DigestBlocksOf(piece.range.stored_begin, piece.range.stored_end));
+  }
+}
+
+Result<std::vector<ReadBlocks>> SingleTask::CollectDigests(const Split& split) const {
+  std::vector<ReadBlocks> blocks;
+  for (const SplitPiece& piece : split.pieces) {
+    const ShardDigest& digest = digests_.at({piece.input, piece.shard});
+    if (!digest.complete()) {
+      return Status::Internal("not all of the task's part of input ", piece.input, ", shard ",
+                              piece.shard, " was digested");
+    }
+    if (digest.block_count() == 0) continue;
+    blocks.push_back({piece.input, piece.shard, digest.first_block(), digest.blocks()});
+  }
+  return blocks;
+}
+
 Result<MapTaskResult> SingleTask::RunMap(const MapTaskSpec& spec) {
   const StageSpec& stage = graph().stages[spec.stage];
   const std::vector<Split> splits = {spec.split};
@@ -157,6 +190,8 @@ Result<MapTaskResult> SingleTask::RunMap(const MapTaskSpec& spec) {
   phase.source = &stage.sources[spec.source];
   phase.splits = &splits;
   phase.first_number = spec.task;
+  phase.set_aside = &set_aside_;
+  PrepareDigests(spec.split);
   MapTaskResult result;
   if (stage.has_reduce()) {
     std::uint64_t shuffled_bytes = 0;
@@ -189,6 +224,7 @@ Result<MapTaskResult> SingleTask::RunMap(const MapTaskSpec& spec) {
   CollectTotals(sums, &result);
   result.records_read = sums.records_read;
   result.stored_bytes_read = spec.split.stored_bytes;
+  MR_ASSIGN_OR_RETURN(result.blocks, CollectDigests(spec.split));
   return result;
 }
 

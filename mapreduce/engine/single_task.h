@@ -35,6 +35,7 @@
 #include "mapreduce/engine/reject_log.h"
 #include "mapreduce/engine/split_plan.h"
 #include "mapreduce/io/file_system.h"
+#include "mapreduce/proto/messages.h"
 #include "mapreduce/shuffle/merge_passes.h"
 #include "mapreduce/shuffle/run_cursor.h"
 #include "mapreduce/shuffle/run_slice.h"
@@ -56,6 +57,8 @@ struct SingleTaskOptions {
   std::function<void(std::uint64_t records, std::uint64_t bytes)> on_progress;
   bool spill_everything = false;  ///< Tests: hand on and spill after every record.
   std::size_t block_bytes = 0;    ///< Tests: of run files; 0: as the memory allows.
+  /// Records that a map doesn't show to the job's code but rejects: it crashed of them before.
+  std::vector<RecordPosition> set_aside;
 };
 
 /// A run file that a task made.
@@ -63,6 +66,16 @@ struct TaskRun {
   RunInfo info;
   Hash128 digest;                   ///< RecordDigest of its records.
   std::vector<std::string> sample;  ///< KeySampler's of all keys, in key order.
+  /// For each of them RecordDigest's mark: tells attempts that differ from which key on.
+  std::vector<std::uint32_t> sample_digests;
+};
+
+/// Digests of blocks of a shard, those that a map task has read as its own.
+struct ReadBlocks {
+  int input = 0;
+  int shard = 0;
+  std::uint64_t first_block = 0;
+  std::vector<Hash128> digests;
 };
 
 /// What every task gives.
@@ -91,6 +104,9 @@ struct MapTaskResult : TaskResult {
   TaskRun run;  ///< Where the stage has a reduce. `digest` is the run's.
   std::uint64_t records_read = 0;
   std::uint64_t stored_bytes_read = 0;
+  /// By piece of the split. The tasks of a source together have each block of each shard once; of a
+  /// shard without bytes, or a piece inside of a block, there is nothing.
+  std::vector<ReadBlocks> blocks;
 };
 
 /// Errors: kBadData for too many rejects and lines no budget holds, kCorrupt, kNotFound and kStale

@@ -50,7 +50,7 @@ bool IsMarker(std::string_view head) {
 
 // The seek table that ends at `end`: its frames, and itself as the last of them, with offsets
 // relative to the first. Leaves `frames` empty where no table ends there.
-Status ReadSeekTable(RandomAccessFile& file, std::uint64_t end, std::vector<Frame>* frames) {
+Status ReadSeekTable(RandomAccessFile& file, std::uint64_t end, std::vector<ShardFrame>* frames) {
   frames->clear();
   if (end < 8 + kSeekTableFooterBytes) return Status::Ok();
   char footer[kSeekTableFooterBytes];
@@ -73,7 +73,7 @@ Status ReadSeekTable(RandomAccessFile& file, std::uint64_t end, std::vector<Fram
       LoadLittle32(table.data() + 4) != content_bytes) {
     return Status::Ok();
   }
-  Frame next;
+  ShardFrame next;
   const char* entry = table.data() + 8;
   for (std::uint64_t i = 0; i < frame_count; ++i, entry += entry_bytes) {
     next.stored_bytes = LoadLittle32(entry);
@@ -90,11 +90,11 @@ Status ReadSeekTable(RandomAccessFile& file, std::uint64_t end, std::vector<Fram
 
 // All frames of a file that consists of seekable files, one or more; none if it does not.
 Status ReadSeekTables(RandomAccessFile& file, std::uint64_t file_bytes,
-                      std::vector<Frame>* frames) {
-  std::vector<std::vector<Frame>> parts;  // From the last to the first.
+                      std::vector<ShardFrame>* frames) {
+  std::vector<std::vector<ShardFrame>> parts;  // From the last to the first.
   std::uint64_t end = file_bytes;
   while (end > 0) {
-    std::vector<Frame> part;
+    std::vector<ShardFrame> part;
     MR_RETURN_IF_ERROR(ReadSeekTable(file, end, &part));
     if (part.empty()) return Status::Ok();
     const std::uint64_t bytes = part.back().stored_offset + part.back().stored_bytes;
@@ -104,7 +104,7 @@ Status ReadSeekTables(RandomAccessFile& file, std::uint64_t file_bytes,
   }
   std::uint64_t stored_offset = 0, offset = 0;
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    for (Frame frame : *part) {
+    for (ShardFrame frame : *part) {
       frame.stored_offset += stored_offset;
       frame.offset += offset;
       frames->push_back(frame);
@@ -187,7 +187,7 @@ std::vector<ShardRange> CutShard(const Shard& shard, std::uint64_t split_bytes) 
     }
   } else if (!shard.frames.empty()) {
     const std::uint64_t content_bytes = shard.frames.back().offset;  // The last is a table.
-    for (const Frame& frame : shard.frames) {
+    for (const ShardFrame& frame : shard.frames) {
       const ShardRange& range = ranges.back();
       // A range has content: it neither ends where it begins nor begins at the end.
       if (frame.stored_offset - range.stored_begin >= split_bytes && frame.offset > range.begin &&

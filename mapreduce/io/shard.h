@@ -39,7 +39,7 @@ std::string_view CompressionName(Compression compression);
 std::string_view CompressionExtension(Compression compression);
 
 /// One frame of a seekable file, in stored and in decompressed bytes.
-struct Frame {
+struct ShardFrame {
   std::uint64_t stored_offset = 0;
   std::uint64_t stored_bytes = 0;
   std::uint64_t offset = 0;
@@ -52,7 +52,7 @@ struct Shard {
   Compression compression = Compression::kNone;
   /// From the seek table(s), which count as frames too: together they cover the file. Empty if
   /// there is none.
-  std::vector<Frame> frames;
+  std::vector<ShardFrame> frames;
 };
 
 /// A part of a shard that one reader starts with. Ranges of a shard follow each other without gap.

@@ -7,27 +7,33 @@
 
 namespace millrace {
 
-ShardDigest::ShardDigest(std::uint64_t stored_bytes)
-    : blocks_((stored_bytes + kDigestBlockBytes - 1) / kDigestBlockBytes),
-      is_set_(new std::atomic<bool>[blocks_.size()]()),
-      missing_count_(blocks_.size()) {}
-
-void ShardDigest::SetBlock(std::size_t index, const Hash128& hash) {
-  MR_CHECK(index < blocks_.size());
-  blocks_[index] = hash;
-  if (!is_set_[index].exchange(true)) missing_count_.fetch_sub(1, std::memory_order_acq_rel);
-}
-
-Hash128 ShardDigest::Root() const {
-  MR_CHECK(complete());
+Hash128 DigestRoot(std::span<const Hash128> blocks) {
   Hasher128 hasher;
-  for (const Hash128& block : blocks_) {
+  for (const Hash128& block : blocks) {
     char canonical[16];
     StoreBig64(canonical, block.high);
     StoreBig64(canonical + 8, block.low);
     hasher.Update({canonical, sizeof(canonical)});
   }
   return hasher.Digest();
+}
+
+ShardDigest::ShardDigest(const DigestBlocks& part)
+    : first_block_(part.begin),
+      blocks_(part.end - part.begin),
+      is_set_(new std::atomic<bool>[blocks_.size()]()),
+      missing_count_(blocks_.size()) {}
+
+void ShardDigest::SetBlock(std::size_t index, const Hash128& hash) {
+  MR_CHECK(index >= first_block_ && index - first_block_ < blocks_.size());
+  const std::size_t at = index - first_block_;
+  blocks_[at] = hash;
+  if (!is_set_[at].exchange(true)) missing_count_.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+Hash128 ShardDigest::Root() const {
+  MR_CHECK(complete() && first_block_ == 0);
+  return DigestRoot(blocks_);
 }
 
 Result<Hash128> DigestFile(FileSystem& files, const std::string& path, const CancelToken* cancel) {

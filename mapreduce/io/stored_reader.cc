@@ -11,8 +11,10 @@ constexpr std::uint64_t kForeignReadBytes = 64 << 10;
 }  // namespace
 
 Status CheckSameFile(const FileInfo& planned, const FileInfo& now) {
+  // Planned on another machine, it has no device.
+  const bool is_same_device = planned.device == 0 || now.device == planned.device;
   if (now.bytes == planned.bytes && now.mtime_ns == planned.mtime_ns &&
-      now.inode == planned.inode && now.device == planned.device) {
+      now.inode == planned.inode && is_same_device) {
     return Status::Ok();
   }
   return Status::Error(StatusCode::kStale, planned.path,

@@ -32,7 +32,7 @@ class ZstdShardReader : public ShardReader {
         offset_(range.begin) {
     const auto at_range = std::lower_bound(
         frames_.begin(), frames_.end(), range.stored_begin,
-        [](const Frame& frame, std::uint64_t begin) { return frame.stored_offset < begin; });
+        [](const ShardFrame& frame, std::uint64_t begin) { return frame.stored_offset < begin; });
     next_frame_ = static_cast<std::size_t>(at_range - frames_.begin());
     if (context_ == nullptr) status_ = Status::ResourceLimit("no memory for a zstd context");
   }
@@ -112,7 +112,7 @@ class ZstdShardReader : public ShardReader {
       state_ = State::kEnd;
       return Status::Ok();
     }
-    const Frame* planned = nullptr;
+    const ShardFrame* planned = nullptr;
     if (!frames_.empty()) {
       // The table covers the file, and each frame so far had its length: we can't be beyond it.
       if (next_frame_ == frames_.size() || frames_[next_frame_].stored_offset != frame_position_) {
@@ -141,7 +141,7 @@ class ZstdShardReader : public ShardReader {
     return state_ == State::kWhole ? Status::Ok() : BeginStream();
   }
 
-  Status Skip(const Frame* planned) {
+  Status Skip(const ShardFrame* planned) {
     std::uint64_t left = std::uint64_t{8} + LoadLittle32(input_.data() + 4);
     if (planned != nullptr && (planned->stored_bytes != left || planned->bytes != 0)) {
       return DamagedTable();
@@ -222,14 +222,14 @@ class ZstdShardReader : public ShardReader {
   }
 
   CompressedInput input_;
-  const std::vector<Frame>& frames_;
+  const std::vector<ShardFrame>& frames_;
   PhaseTimer* const timer_;
   ZSTD_DCtx* const context_;
   Status status_;
   State state_ = State::kBetween;
-  std::size_t next_frame_ = 0;        // In frames_.
-  const Frame* planned_ = nullptr;    // What the table says of the current frame.
-  std::uint64_t frame_position_ = 0;  // Of the current frame in the file.
+  std::size_t next_frame_ = 0;           // In frames_.
+  const ShardFrame* planned_ = nullptr;  // What the table says of the current frame.
+  std::uint64_t frame_position_ = 0;     // Of the current frame in the file.
   std::size_t frame_stored_bytes_ = 0;
   std::size_t frame_bytes_ = 0;
   std::uint64_t streamed_bytes_ = 0;

@@ -20,6 +20,8 @@ inline constexpr std::size_t kReportFrameBytesMax = std::size_t{4} << 20;
 /// Of FetchData: data, and in the first piece of a stream the list of its slices.
 inline constexpr std::size_t kDataBytesMax = std::size_t{1} << 20;
 inline constexpr std::size_t kDataFrameBytesMax = kDataBytesMax + (std::size_t{4} << 20);
+/// Of FileData: its bytes.
+inline constexpr std::size_t kFilePieceBytesMax = kDataBytesMax - (std::size_t{64} << 10);
 /// Of SubmitRun and RunPlan: a plan and what its tasks read. Below a journal record's 64 MiB.
 inline constexpr std::size_t kPlanBytesMax = std::size_t{56} << 20;
 inline constexpr std::size_t kSubmitFrameBytesMax = std::size_t{63} << 20;
@@ -34,19 +36,24 @@ inline constexpr std::size_t kNameBytesMax = 1024;  ///< Names, users, hosts, en
 inline constexpr std::size_t kPathBytesMax = 4096;
 inline constexpr std::size_t kErrorBytesMax = 16 << 10;  ///< Longer ones are cut.
 inline constexpr std::size_t kBorderBytesMax = 4096;     ///< Keys that samples and borders hold.
+inline constexpr std::size_t kLogBytesMax = 16 << 10;    ///< The end of an attempt's output.
 inline constexpr std::size_t kRejectBytesMax = std::size_t{2} << 20;
 
 // ---- Counts -------------------------------------------------------------------------------------
 
-inline constexpr std::uint32_t kPhasesMax = 1024;         ///< Of a run.
-inline constexpr std::uint32_t kTasksMax = 1'000'000;     ///< Of a phase; of all lists of tasks.
-inline constexpr std::uint32_t kChannelsMax = 1024;       ///< Of a phase.
-inline constexpr std::uint32_t kSlotsMax = 4096;          ///< Of a worker; attempts it is at.
-inline constexpr std::uint32_t kHeldPhasesMax = 65'536;   ///< Of a heartbeat.
-inline constexpr std::uint32_t kSourceSetsMax = 262'144;  ///< Of a reduce task.
-inline constexpr std::uint32_t kPartFilesMax = 1024;      ///< Of a task.
-inline constexpr std::uint32_t kCountersMax = 10'000;     ///< Of a task.
-inline constexpr std::uint32_t kSetAsideMax = 10'000;     ///< Records of a run.
+inline constexpr std::uint32_t kPhasesMax = 1024;          ///< Of a run.
+inline constexpr std::uint32_t kTasksMax = 1'000'000;      ///< Of a phase; of all lists of tasks.
+inline constexpr std::uint32_t kChannelsMax = 1024;        ///< Of a phase.
+inline constexpr std::uint32_t kSlotsMax = 4096;           ///< Of a worker; attempts it is at.
+inline constexpr std::uint32_t kHeldPhasesMax = 65'536;    ///< Of a heartbeat.
+inline constexpr std::uint32_t kSourceSetsMax = 262'144;   ///< Of a reduce task.
+inline constexpr std::uint32_t kPartFilesMax = 1024;       ///< Of a task.
+inline constexpr std::uint32_t kCountersMax = 10'000;      ///< Of a task.
+inline constexpr std::uint32_t kSetAsideMax = 10'000;      ///< Records of a run.
+inline constexpr std::uint32_t kInputBlocksMax = 100'000;  ///< Pieces of shards that a task reads.
+inline constexpr std::uint32_t kPhaseTimesMax = 64;        ///< Phases of base/phase_clock.h.
+inline constexpr std::uint32_t kFailuresMax = 20;          ///< That one RunStatus tells.
+inline constexpr std::uint32_t kStatusRunsMax = 200;       ///< Runs that one ClusterStatus tells.
 
 }  // namespace millrace
 

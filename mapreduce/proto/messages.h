@@ -78,6 +78,7 @@ struct RunSpec {
   std::uint32_t parallel_max = 0;         ///< Tasks at once; 0: no limit.
   std::uint64_t memory_bytes_min = 0;     ///< Of a slot.
   std::uint64_t crashed_records_max = 0;  ///< So many records that crash a task are set aside.
+  std::string output;                     ///< Where the result goes: a path all sides share.
   std::string plan;                       ///< Opaque here: job, parameters, inputs, splits.
   std::vector<PhaseSpec> phases;
   friend bool operator==(const RunSpec&, const RunSpec&) = default;
@@ -116,6 +117,22 @@ struct RecordPosition {
   friend auto operator<=>(const RecordPosition&, const RecordPosition&) = default;
 };
 
+/// Bytes of an input that a task has read, by blocks (mapreduce/io/shard_digest.h).
+struct InputBlocks {
+  std::uint32_t input = 0;
+  std::uint32_t shard = 0;  ///< Of the plan's, in that input.
+  std::uint64_t first_block = 0;
+  std::vector<Hash128> digests;
+  friend bool operator==(const InputBlocks&, const InputBlocks&) = default;
+};
+
+/// What one of the phases of base/phase_clock.h has cost.
+struct PhaseTime {
+  std::uint64_t nanoseconds = 0;
+  std::uint64_t bytes = 0;
+  friend bool operator==(const PhaseTime&, const PhaseTime&) = default;
+};
+
 /// A file of the output, as an attempt left it in its own folder.
 struct PartRecord {
   std::string path;  ///< Below the output.
@@ -138,6 +155,12 @@ struct TaskOutput {
   /// Rows of `_rejects.tsv`: its own, then, by channel, those of the maps that run inside it.
   std::vector<std::string> rejects;
   std::vector<std::vector<std::string>> samples;  ///< By channel: keys for a reduce's borders.
+  /// By channel, for each sampled key: a digest of the records up to it. Where two attempts differ,
+  /// they tell from which key on.
+  std::vector<std::vector<std::uint32_t>> sample_digests;
+  std::vector<InputBlocks> input_blocks;  ///< Of a map.
+  std::vector<PhaseTime> phase_times;     ///< By Phase. For people.
+  std::uint64_t spilled_bytes = 0;        ///< Written to scratch files. For people.
   friend bool operator==(const TaskOutput&, const TaskOutput&) = default;
 };
 
@@ -148,6 +171,7 @@ struct TaskFailure {
   std::optional<RecordPosition> position;  ///< The record it was working on.
   std::optional<WorkerId> source;          ///< Whose outputs couldn't be fetched, or were damaged.
   std::optional<AttemptId> damaged;        ///< Which of them.
+  std::string log;                         ///< The end of what it wrote to stdout and stderr.
   friend bool operator==(const TaskFailure&, const TaskFailure&) = default;
 };
 
@@ -161,17 +185,73 @@ struct CancelRun {
 };
 struct AskRunStatus {
   std::string name;
+  std::uint64_t failures_seen = 0;  ///< Of RunStatus.failures_total.
 };
+/// What is there: answered by ClusterStatus.
+struct AskCluster {};
 
 enum class RunState { kUnknown, kRefused, kQueued, kRunning, kPublishing, kDone, kFailed };
 
-/// An answer to any of the above.
+/// Sums over the committed tasks of a run.
+struct RunTotals {
+  std::uint64_t attempts = 0;  ///< Started, whatever became of them.
+  std::uint64_t failures = 0;  ///< Of them.
+  std::uint64_t records_in = 0, bytes_in = 0, records_out = 0, reject_count = 0;
+  std::uint64_t spilled_bytes = 0, run_bytes = 0;
+  std::vector<PhaseTime> phase_times;  ///< By Phase.
+  friend bool operator==(const RunTotals&, const RunTotals&) = default;
+};
+
+/// An answer to any of the above but AskCluster.
 struct RunStatus {
   std::string name;
   RunState state = RunState::kUnknown;
   StatusCode code = StatusCode::kOk;  ///< Of kRefused and kFailed.
   std::string message;
   std::uint64_t tasks_done = 0, tasks_total = 0;
+  std::string user;
+  std::string output;
+  std::string phase;  ///< The first that is not complete; then, of this phase:
+  std::uint64_t phase_tasks_done = 0, phase_tasks_total = 0;
+  std::uint64_t phase_bytes_done = 0, phase_bytes_total = 0;  ///< Total 0: unknown.
+  std::uint64_t tasks_running = 0;                            ///< Attempts at work, of all phases.
+  RunTotals totals;
+  /// Attempts that failed, in words; those behind AskRunStatus.failures_seen, the last ones if
+  /// there are many.
+  std::vector<std::string> failures;
+};
+
+struct WorkerStatus {
+  WorkerId worker;
+  std::string host;
+  std::string endpoint;
+  std::uint32_t slots = 0, slots_busy = 0;
+  std::uint64_t slot_memory_bytes = 0;
+  bool takes_tasks = false;
+  bool is_set_aside = false;  ///< Too many tasks have failed there.
+};
+
+struct ClusterStatus {
+  std::vector<RunStatus> runs;  ///< The open ones, then the last that ended.
+  std::vector<WorkerStatus> workers;
+};
+
+// ---- Files by content: modules
+// --------------------------------------------------------------------
+
+/// The sender lacks the file with this XXH3-128, or the rest of it. Client, master and worker say
+/// it to whoever named the file to them.
+struct FileWanted {
+  Hash128 hash;
+  std::uint64_t offset = 0;
+};
+
+/// A piece of it. `total_bytes` 0: the sender does not have it.
+struct FileData {
+  Hash128 hash;
+  std::uint64_t offset = 0;
+  std::uint64_t total_bytes = 0;
+  std::string bytes;
 };
 
 // ---- Worker and master --------------------------------------------------------------------------
@@ -188,6 +268,9 @@ struct Hello {
   bool takes_tasks = true;         ///< Else it drains, or its spool is full.
   std::vector<AttemptId> present;  ///< At work, or reported and not answered yet.
   std::vector<AttemptId> held;     ///< Committed outputs it still has.
+  /// Welcome's, of the master it has followed so far. It serves one cluster in its life: ids of
+  /// runs and attempts begin anew in each.
+  std::uint64_t cluster = 0;
 };
 
 /// `hello` is the sequence number of the message that is answered.
@@ -198,6 +281,7 @@ struct Welcome {
   std::uint64_t last_order = 0;  ///< StartTasks up to this one are void.
   std::vector<AttemptId> kill;   ///< Of what it said is present: given to others meanwhile.
   std::vector<AttemptId> drop;   ///< Of what it said it holds: not needed any more.
+  std::uint64_t cluster = 0;     ///< Which one the master coordinates, over all epochs.
 };
 
 /// The master doesn't know this worker, or not as of this epoch: say Hello.
@@ -274,7 +358,8 @@ struct PlanWanted {
 /// What the tasks of a run do: large, so each worker asks for it once.
 struct RunPlan {
   JobRunId run;
-  std::string name;  ///< RunSpec's.
+  std::string name;    ///< RunSpec's; so are the next two.
+  std::string output;  ///< Beside it tasks write their parts.
   std::string plan;
 };
 
@@ -302,12 +387,15 @@ struct FetchSlice {
 /// resumed anywhere.
 struct FetchRequest {
   AttemptId reader;
+  /// Who is asked. Another may listen at its endpoint by now, and have outputs of the same ids.
+  WorkerId holder;
   PhaseSource source;
   std::uint32_t output_count = 0;
   std::uint64_t outputs_hash = 0;
   KeyBorders borders;
   std::uint64_t resume_at = 0;     ///< Bytes that are there already.
   std::uint64_t credit_bytes = 0;  ///< So many bytes may be under way.
+  std::string host;                ///< Whose files the reader can open; empty: nobody's.
 };
 
 /// So much of the stream may be sent: up to this place in it.
@@ -326,6 +414,26 @@ struct FetchData {
   std::string bytes;
 };
 
+/// A run file that the reader can open itself: RunInfo (mapreduce/shuffle/run_writer.h).
+struct FetchFile {
+  AttemptId output;
+  std::string path;
+  std::uint64_t file_id = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t record_count = 0;
+  std::uint64_t key_bytes = 0;
+  std::uint64_t value_bytes = 0;
+  std::uint64_t block_bytes_max = 0;
+  friend bool operator==(const FetchFile&, const FetchFile&) = default;
+};
+
+/// Instead of a stream: both are on one host.
+struct FetchFiles {
+  AttemptId reader;
+  PhaseSource source;
+  std::vector<FetchFile> files;  ///< In task order.
+};
+
 /// The stream can't be had: the set is not (or no longer) what the reader was told.
 struct FetchRefused {
   AttemptId reader;
@@ -336,10 +444,11 @@ struct FetchRefused {
   std::string message;
 };
 
-using MessageBody = std::variant<SubmitRun, CancelRun, AskRunStatus, RunStatus, Hello, Welcome,
-                                 HelloWanted, Refused, Heartbeat, HeartbeatAck, StartTask, KillTask,
-                                 TaskDone, TaskFailed, TaskAnswer, EndRun, Goodbye, FetchRequest,
-                                 FetchCredit, FetchData, FetchRefused, PlanWanted, RunPlan>;
+using MessageBody =
+    std::variant<SubmitRun, CancelRun, AskRunStatus, RunStatus, Hello, Welcome, HelloWanted,
+                 Refused, Heartbeat, HeartbeatAck, StartTask, KillTask, TaskDone, TaskFailed,
+                 TaskAnswer, EndRun, Goodbye, FetchRequest, FetchCredit, FetchData, FetchRefused,
+                 PlanWanted, RunPlan, AskCluster, ClusterStatus, FileWanted, FileData, FetchFiles>;
 
 /// Who sends, and who shall get it.
 struct MasterAddress {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/proto/proto_values.h"
+#include <algorithm>
 
 #include <iterator>
 
@@ -123,6 +124,7 @@ void ToProto(const RunSpec& from, proto::RunSpec* to) {
   to->set_crashed_records_max(from.crashed_records_max);
   to->set_plan(from.plan);
   EachToProto(from.phases, to->mutable_phases());
+  to->set_output(from.output);
 }
 
 void ToProto(const KeyBorders& from, proto::KeyBorders* to) {
@@ -154,6 +156,21 @@ void ToProto(const std::vector<std::string>& from, proto::KeySample* to) {
   to->mutable_keys()->Add(from.begin(), from.end());
 }
 
+void ToProto(const InputBlocks& from, proto::InputBlocks* to) {
+  to->set_input(from.input);
+  to->set_shard(from.shard);
+  to->set_first_block(from.first_block);
+  for (const Hash128& digest : from.digests) {
+    to->add_high(digest.high);
+    to->add_low(digest.low);
+  }
+}
+
+void ToProto(const PhaseTime& from, proto::PhaseTime* to) {
+  to->set_nanoseconds(from.nanoseconds);
+  to->set_bytes(from.bytes);
+}
+
 void ToProto(const TaskOutput& from, proto::TaskOutput* to) {
   ToProto(from.digest, to->mutable_digest());
   EachToProto(from.parts, to->mutable_parts());
@@ -168,7 +185,18 @@ void ToProto(const TaskOutput& from, proto::TaskOutput* to) {
   to->set_run_bytes(from.run_bytes);
   to->set_reject_count(from.reject_count);
   to->mutable_rejects()->Add(from.rejects.begin(), from.rejects.end());
-  EachToProto(from.samples, to->mutable_samples());
+  // The master keeps the digests of committed tasks without the keys.
+  const std::size_t channels = std::max(from.samples.size(), from.sample_digests.size());
+  for (std::size_t channel = 0; channel < channels; ++channel) {
+    proto::KeySample* const sample = to->add_samples();
+    if (channel < from.samples.size()) ToProto(from.samples[channel], sample);
+    if (channel >= from.sample_digests.size()) continue;
+    const std::vector<std::uint32_t>& digests = from.sample_digests[channel];
+    sample->mutable_digests()->Add(digests.begin(), digests.end());
+  }
+  EachToProto(from.input_blocks, to->mutable_input_blocks());
+  EachToProto(from.phase_times, to->mutable_phase_times());
+  to->set_spilled_bytes(from.spilled_bytes);
 }
 
 void ToProto(const TaskFailure& from, proto::TaskFailure* to) {
@@ -177,6 +205,7 @@ void ToProto(const TaskFailure& from, proto::TaskFailure* to) {
   if (from.position) ToProto(*from.position, to->mutable_position());
   if (from.source) to->set_source(from.source->value);
   if (from.damaged) ToProto(*from.damaged, to->mutable_damaged());
+  to->set_log(from.log);
 }
 
 // ---- From protobuf ------------------------------------------------------------------------------
@@ -237,6 +266,7 @@ void FromProto(const proto::RunSpec& from, RunSpec* to, FieldCheck& check) {
       check.Within(from.crashed_records_max(), 0, kSetAsideMax, "RunSpec.crashed_records_max");
   to->plan = check.Text(from.plan(), kPlanBytesMax, "RunSpec.plan");
   check.Each(from.phases(), kPhasesMax, &to->phases, "RunSpec.phases");
+  to->output = check.Text(from.output(), kPathBytesMax, "RunSpec.output");
 }
 
 void FromProto(const proto::KeyBorders& from, KeyBorders* to, FieldCheck& check) {
@@ -264,8 +294,44 @@ void FromProto(const proto::PartRecord& from, PartRecord* to, FieldCheck& check)
   check.Required(from.has_xxh128(), from.xxh128(), &to->xxh128, "PartRecord.xxh128");
 }
 
+void FromProto(const proto::InputBlocks& from, InputBlocks* to, FieldCheck& check) {
+  const int count = from.high_size();
+  if (from.low_size() != count) {
+    return check.Fail("InputBlocks", "has columns of different lengths");
+  }
+  to->input = from.input();
+  to->shard = from.shard();
+  to->first_block = from.first_block();
+  to->digests.reserve(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) to->digests.push_back({.high = from.high(i), .low = from.low(i)});
+}
+
+void FromProto(const proto::PhaseTime& from, PhaseTime* to, FieldCheck&) {
+  to->nanoseconds = from.nanoseconds();
+  to->bytes = from.bytes();
+}
+
 void FromProto(const proto::KeySample& from, std::vector<std::string>* to, FieldCheck& check) {
   *to = check.Texts(from.keys(), kTasksMax, kBorderBytesMax, "KeySample.keys");
+}
+
+// Digests come for all channels or for none.
+static void TakeSamples(const google::protobuf::RepeatedPtrField<proto::KeySample>& from,
+                        TaskOutput* to, FieldCheck& check) {
+  if (!check.Count(from.size(), kChannelsMax, "TaskOutput.samples")) return;
+  bool has_digests = false;
+  bool has_keys = false;
+  for (const proto::KeySample& sample : from) {
+    has_digests |= sample.digests_size() > 0;
+    has_keys |= sample.keys_size() > 0;
+  }
+  for (const proto::KeySample& sample : from) {
+    if (has_keys || !has_digests) FromProto(sample, &to->samples.emplace_back(), check);
+    if (!has_digests) continue;
+    if (has_keys && sample.digests_size() != sample.keys_size())
+      return check.Fail("KeySample.digests", "are not as many as the keys");
+    to->sample_digests.emplace_back(sample.digests().begin(), sample.digests().end());
+  }
 }
 
 void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check) {
@@ -286,7 +352,10 @@ void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check)
   to->reject_count = from.reject_count();
   to->rejects =
       check.Texts(from.rejects(), kChannelsMax + 1, kRejectBytesMax, "TaskOutput.rejects");
-  check.Each(from.samples(), kChannelsMax, &to->samples, "TaskOutput.samples");
+  TakeSamples(from.samples(), to, check);
+  check.Each(from.input_blocks(), kInputBlocksMax, &to->input_blocks, "TaskOutput.input_blocks");
+  check.Each(from.phase_times(), kPhaseTimesMax, &to->phase_times, "TaskOutput.phase_times");
+  to->spilled_bytes = from.spilled_bytes();
 }
 
 void FromProto(const proto::TaskFailure& from, TaskFailure* to, FieldCheck& check) {
@@ -295,6 +364,7 @@ void FromProto(const proto::TaskFailure& from, TaskFailure* to, FieldCheck& chec
   if (from.has_position()) FromProto(from.position(), &to->position.emplace(), check);
   if (from.has_source()) to->source = check.Worker(from.source(), "TaskFailure.source");
   if (from.has_damaged()) FromProto(from.damaged(), &to->damaged.emplace(), check);
+  to->log = check.Text(from.log(), kLogBytesMax, "TaskFailure.log");
 }
 
 }  // namespace millrace

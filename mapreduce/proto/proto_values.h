@@ -114,6 +114,8 @@ void ToProto(const SourceSet& from, proto::SourceSet* to);
 void ToProto(const RecordPosition& from, proto::RecordPosition* to);
 void ToProto(const PartRecord& from, proto::PartRecord* to);
 void ToProto(const std::vector<std::string>& from, proto::KeySample* to);
+void ToProto(const InputBlocks& from, proto::InputBlocks* to);
+void ToProto(const PhaseTime& from, proto::PhaseTime* to);
 void ToProto(const TaskOutput& from, proto::TaskOutput* to);
 void ToProto(const TaskFailure& from, proto::TaskFailure* to);
 
@@ -136,6 +138,8 @@ void FromProto(const proto::SourceSet& from, SourceSet* to, FieldCheck& check);
 void FromProto(const proto::RecordPosition& from, RecordPosition* to, FieldCheck& check);
 void FromProto(const proto::PartRecord& from, PartRecord* to, FieldCheck& check);
 void FromProto(const proto::KeySample& from, std::vector<std::string>* to, FieldCheck& check);
+void FromProto(const proto::InputBlocks& from, InputBlocks* to, FieldCheck& check);
+void FromProto(const proto::PhaseTime& from, PhaseTime* to, FieldCheck& check);
 void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check);
 void FromProto(const proto::TaskFailure& from, TaskFailure* to, FieldCheck& check);
 

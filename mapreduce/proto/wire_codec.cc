@@ -42,6 +42,28 @@ static void FromProto(const proto::AttemptProgress& from, AttemptProgress* to, F
   to->bytes = from.bytes();
 }
 
+static void ToProto(const FetchFile& from, proto::FetchFile* to) {
+  ToProto(from.output, to->mutable_output());
+  to->set_path(from.path);
+  to->set_file_id(from.file_id);
+  to->set_file_bytes(from.file_bytes);
+  to->set_record_count(from.record_count);
+  to->set_key_bytes(from.key_bytes);
+  to->set_value_bytes(from.value_bytes);
+  to->set_block_bytes_max(from.block_bytes_max);
+}
+
+static void FromProto(const proto::FetchFile& from, FetchFile* to, FieldCheck& check) {
+  check.Required(from.has_output(), from.output(), &to->output, "FetchFile.output");
+  to->path = check.Text(from.path(), kPathBytesMax, "FetchFile.path");
+  to->file_id = from.file_id();
+  to->file_bytes = from.file_bytes();
+  to->record_count = from.record_count();
+  to->key_bytes = from.key_bytes();
+  to->value_bytes = from.value_bytes();
+  to->block_bytes_max = from.block_bytes_max();
+}
+
 static void FromProto(const proto::FetchSlices& from, std::vector<FetchSlice>* to,
                       FieldCheck& check) {
   std::vector<AttemptId> outputs;
@@ -75,6 +97,8 @@ std::size_t FrameBytesMax(std::uint32_t type) {
     case Type::kSubmitRun:
     case Type::kRunPlan:
       return kSubmitFrameBytesMax;
+    case Type::kFetchFiles:
+    case Type::kClusterStatus:
     case Type::kStartTask:
     case Type::kHello:
     case Type::kWelcome:
@@ -115,6 +139,96 @@ RunState StateOf(int number, FieldCheck& check) {
   return RunState::kUnknown;
 }
 
+}  // namespace
+
+// Status, on the way to clients.
+
+static void ToProto(const RunTotals& from, proto::RunTotals* to) {
+  to->set_attempts(from.attempts);
+  to->set_failures(from.failures);
+  to->set_records_in(from.records_in);
+  to->set_bytes_in(from.bytes_in);
+  to->set_records_out(from.records_out);
+  to->set_reject_count(from.reject_count);
+  to->set_spilled_bytes(from.spilled_bytes);
+  to->set_run_bytes(from.run_bytes);
+  EachToProto(from.phase_times, to->mutable_phase_times());
+}
+
+static void FromProto(const proto::RunTotals& from, RunTotals* to, FieldCheck& check) {
+  to->attempts = from.attempts();
+  to->failures = from.failures();
+  to->records_in = from.records_in();
+  to->bytes_in = from.bytes_in();
+  to->records_out = from.records_out();
+  to->reject_count = from.reject_count();
+  to->spilled_bytes = from.spilled_bytes();
+  to->run_bytes = from.run_bytes();
+  check.Each(from.phase_times(), kPhaseTimesMax, &to->phase_times, "RunTotals.phase_times");
+}
+
+static void ToProto(const RunStatus& from, proto::RunStatus* to) {
+  to->set_name(from.name);
+  to->set_state(ToProto(from.state));
+  to->set_code(ToProto(from.code));
+  to->set_message(std::string(CutError(from.message)));
+  to->set_tasks_done(from.tasks_done);
+  to->set_tasks_total(from.tasks_total);
+  to->set_user(from.user);
+  to->set_output(from.output);
+  to->set_phase(from.phase);
+  to->set_phase_tasks_done(from.phase_tasks_done);
+  to->set_phase_tasks_total(from.phase_tasks_total);
+  to->set_phase_bytes_done(from.phase_bytes_done);
+  to->set_phase_bytes_total(from.phase_bytes_total);
+  to->set_tasks_running(from.tasks_running);
+  ToProto(from.totals, to->mutable_totals());
+  for (const std::string& failure : from.failures) to->add_failures(std::string(CutError(failure)));
+}
+
+static void FromProto(const proto::RunStatus& from, RunStatus* to, FieldCheck& check) {
+  to->name = check.Text(from.name(), kNameBytesMax, "RunStatus.name");
+  to->state = StateOf(from.state(), check);
+  to->code = check.Code(from.code(), "RunStatus.code");
+  to->message = check.Text(from.message(), kErrorBytesMax, "RunStatus.message");
+  to->tasks_done = from.tasks_done();
+  to->tasks_total = from.tasks_total();
+  to->user = check.Text(from.user(), kNameBytesMax, "RunStatus.user");
+  to->output = check.Text(from.output(), kPathBytesMax, "RunStatus.output");
+  to->phase = check.Text(from.phase(), kNameBytesMax, "RunStatus.phase");
+  to->phase_tasks_done = from.phase_tasks_done();
+  to->phase_tasks_total = from.phase_tasks_total();
+  to->phase_bytes_done = from.phase_bytes_done();
+  to->phase_bytes_total = from.phase_bytes_total();
+  to->tasks_running = from.tasks_running();
+  FromProto(from.totals(), &to->totals, check);
+  to->failures = check.Texts(from.failures(), kFailuresMax, kErrorBytesMax, "RunStatus.failures");
+}
+
+static void ToProto(const WorkerStatus& from, proto::WorkerStatus* to) {
+  to->set_worker(from.worker.value);
+  to->set_host(from.host);
+  to->set_endpoint(from.endpoint);
+  to->set_slots(from.slots);
+  to->set_slot_memory_bytes(from.slot_memory_bytes);
+  to->set_slots_busy(from.slots_busy);
+  to->set_takes_tasks(from.takes_tasks);
+  to->set_is_set_aside(from.is_set_aside);
+}
+
+static void FromProto(const proto::WorkerStatus& from, WorkerStatus* to, FieldCheck& check) {
+  to->worker = check.Worker(from.worker(), "WorkerStatus.worker");
+  to->host = check.Text(from.host(), kNameBytesMax, "WorkerStatus.host");
+  to->endpoint = check.Text(from.endpoint(), kNameBytesMax, "WorkerStatus.endpoint");
+  to->slots = check.Within(from.slots(), 0, kSlotsMax, "WorkerStatus.slots");
+  to->slot_memory_bytes = from.slot_memory_bytes();
+  to->slots_busy = from.slots_busy();
+  to->takes_tasks = from.takes_tasks();
+  to->is_set_aside = from.is_set_aside();
+}
+
+namespace {
+
 // ---- To protobuf, one kind each -----------------------------------------------------------------
 
 void Put(const SubmitRun& from, proto::WireMessage* wire) {
@@ -127,16 +241,32 @@ void Put(const CancelRun& from, proto::WireMessage* wire) {
 
 void Put(const AskRunStatus& from, proto::WireMessage* wire) {
   wire->mutable_ask_run_status()->set_name(from.name);
+  wire->mutable_ask_run_status()->set_failures_seen(from.failures_seen);
+}
+
+void Put(const AskCluster&, proto::WireMessage* wire) { wire->mutable_ask_cluster(); }
+
+void Put(const ClusterStatus& from, proto::WireMessage* wire) {
+  proto::ClusterStatus* const to = wire->mutable_cluster_status();
+  EachToProto(from.runs, to->mutable_runs());
+  EachToProto(from.workers, to->mutable_workers());
+}
+
+void Put(const FileWanted& from, proto::WireMessage* wire) {
+  ToProto(from.hash, wire->mutable_file_wanted()->mutable_hash());
+  wire->mutable_file_wanted()->set_offset(from.offset);
+}
+
+void Put(const FileData& from, proto::WireMessage* wire) {
+  proto::FileData* const to = wire->mutable_file_data();
+  ToProto(from.hash, to->mutable_hash());
+  to->set_offset(from.offset);
+  to->set_total_bytes(from.total_bytes);
+  to->set_bytes(from.bytes);
 }
 
 void Put(const RunStatus& from, proto::WireMessage* wire) {
-  proto::RunStatus* const to = wire->mutable_run_status();
-  to->set_name(from.name);
-  to->set_state(ToProto(from.state));
-  to->set_code(ToProto(from.code));
-  to->set_message(std::string(CutError(from.message)));
-  to->set_tasks_done(from.tasks_done);
-  to->set_tasks_total(from.tasks_total);
+  ToProto(from, wire->mutable_run_status());
 }
 
 void Put(const Hello& from, proto::WireMessage* wire) {
@@ -151,6 +281,7 @@ void Put(const Hello& from, proto::WireMessage* wire) {
   to->set_takes_tasks(from.takes_tasks);
   ToProto(from.present, to->mutable_present());
   ToProto(from.held, to->mutable_held());
+  to->set_cluster(from.cluster);
 }
 
 void Put(const Welcome& from, proto::WireMessage* wire) {
@@ -161,6 +292,7 @@ void Put(const Welcome& from, proto::WireMessage* wire) {
   to->set_last_order(from.last_order);
   ToProto(from.kill, to->mutable_kill());
   ToProto(from.drop, to->mutable_drop());
+  to->set_cluster(from.cluster);
 }
 
 void Put(const HelloWanted&, proto::WireMessage* wire) { wire->mutable_hello_wanted(); }
@@ -199,6 +331,7 @@ void Put(const RunPlan& from, proto::WireMessage* wire) {
   proto::RunPlan* const to = wire->mutable_run_plan();
   to->set_run(from.run.value);
   to->set_name(from.name);
+  to->set_output(from.output);
   to->set_plan(from.plan);
 }
 
@@ -239,6 +372,8 @@ void Put(const FetchRequest& from, proto::WireMessage* wire) {
   ToProto(from.borders, to->mutable_borders());
   to->set_resume_at(from.resume_at);
   to->set_credit_bytes(from.credit_bytes);
+  to->set_host(from.host);
+  to->set_holder(from.holder.value);
 }
 
 void Put(const FetchCredit& from, proto::WireMessage* wire) {
@@ -268,6 +403,13 @@ void Put(const FetchData& from, proto::WireMessage* wire) {
   to->set_stream_bytes(from.stream_bytes);  // AppendData adds the bytes.
 }
 
+void Put(const FetchFiles& from, proto::WireMessage* wire) {
+  proto::FetchFiles* const to = wire->mutable_fetch_files();
+  ToProto(from.reader, to->mutable_reader());
+  ToProto(from.source, to->mutable_source());
+  EachToProto(from.files, to->mutable_files());
+}
+
 void Put(const FetchRefused& from, proto::WireMessage* wire) {
   proto::FetchRefused* const to = wire->mutable_fetch_refused();
   ToProto(from.reader, to->mutable_reader());
@@ -289,15 +431,29 @@ void FromProto(const proto::CancelRun& from, CancelRun* to, FieldCheck& check) {
 
 void FromProto(const proto::AskRunStatus& from, AskRunStatus* to, FieldCheck& check) {
   to->name = check.Text(from.name(), kNameBytesMax, "AskRunStatus.name");
+  to->failures_seen = from.failures_seen();
 }
 
-void FromProto(const proto::RunStatus& from, RunStatus* to, FieldCheck& check) {
-  to->name = check.Text(from.name(), kNameBytesMax, "RunStatus.name");
-  to->state = StateOf(from.state(), check);
-  to->code = check.Code(from.code(), "RunStatus.code");
-  to->message = check.Text(from.message(), kErrorBytesMax, "RunStatus.message");
-  to->tasks_done = from.tasks_done();
-  to->tasks_total = from.tasks_total();
+void FromProto(const proto::AskCluster&, AskCluster*, FieldCheck&) {}
+
+void FromProto(const proto::ClusterStatus& from, ClusterStatus* to, FieldCheck& check) {
+  check.Each(from.runs(), kStatusRunsMax, &to->runs, "ClusterStatus.runs");
+  check.Each(from.workers(), kTasksMax, &to->workers, "ClusterStatus.workers");
+}
+
+void FromProto(const proto::FileWanted& from, FileWanted* to, FieldCheck& check) {
+  check.Required(from.has_hash(), from.hash(), &to->hash, "FileWanted.hash");
+  to->offset = from.offset();
+}
+
+void FromProto(const proto::FileData& from, FileData* to, FieldCheck& check) {
+  check.Required(from.has_hash(), from.hash(), &to->hash, "FileData.hash");
+  to->offset = from.offset();
+  to->total_bytes = from.total_bytes();
+  to->bytes = check.Text(from.bytes(), kFilePieceBytesMax, "FileData.bytes");
+  if (to->offset > to->total_bytes || to->bytes.size() > to->total_bytes - to->offset) {
+    check.Fail("FileData", "reaches beyond its file");
+  }
 }
 
 void FromProto(const proto::Hello& from, Hello* to, FieldCheck& check) {
@@ -312,6 +468,7 @@ void FromProto(const proto::Hello& from, Hello* to, FieldCheck& check) {
   to->takes_tasks = from.takes_tasks();
   check.Required(from.has_present(), from.present(), &to->present, "Hello.present");
   check.Required(from.has_held(), from.held(), &to->held, "Hello.held");
+  to->cluster = from.cluster();
 }
 
 void FromProto(const proto::Welcome& from, Welcome* to, FieldCheck& check) {
@@ -321,6 +478,7 @@ void FromProto(const proto::Welcome& from, Welcome* to, FieldCheck& check) {
   to->last_order = from.last_order();
   check.Required(from.has_kill(), from.kill(), &to->kill, "Welcome.kill");
   check.Required(from.has_drop(), from.drop(), &to->drop, "Welcome.drop");
+  to->cluster = from.cluster();
 }
 
 void FromProto(const proto::HelloWanted&, HelloWanted*, FieldCheck&) {}
@@ -356,6 +514,7 @@ void FromProto(const proto::PlanWanted& from, PlanWanted* to, FieldCheck& check)
 void FromProto(const proto::RunPlan& from, RunPlan* to, FieldCheck& check) {
   to->run = check.Run(from.run(), "RunPlan.run");
   to->name = check.Text(from.name(), kNameBytesMax, "RunPlan.name");
+  to->output = check.Text(from.output(), kPathBytesMax, "RunPlan.output");
   to->plan = check.Text(from.plan(), kPlanBytesMax, "RunPlan.plan");
 }
 
@@ -392,6 +551,8 @@ void FromProto(const proto::FetchRequest& from, FetchRequest* to, FieldCheck& ch
   FromProto(from.borders(), &to->borders, check);
   to->resume_at = from.resume_at();
   to->credit_bytes = from.credit_bytes();
+  to->host = check.Text(from.host(), kNameBytesMax, "FetchRequest.host");
+  to->holder = check.Worker(from.holder(), "FetchRequest.holder");
 }
 
 void FromProto(const proto::FetchCredit& from, FetchCredit* to, FieldCheck& check) {
@@ -412,6 +573,12 @@ void FromProto(proto::FetchData& from, FetchData* to, FieldCheck& check) {
   if (to->offset > to->stream_bytes || to->bytes.size() > to->stream_bytes - to->offset) {
     check.Fail("FetchData", "reaches beyond its stream");
   }
+}
+
+void FromProto(const proto::FetchFiles& from, FetchFiles* to, FieldCheck& check) {
+  check.Required(from.has_reader(), from.reader(), &to->reader, "FetchFiles.reader");
+  check.Required(from.has_source(), from.source(), &to->source, "FetchFiles.source");
+  check.Each(from.files(), kTasksMax, &to->files, "FetchFiles.files");
 }
 
 void FromProto(const proto::FetchRefused& from, FetchRefused* to, FieldCheck& check) {
@@ -475,6 +642,16 @@ void FromProto(proto::WireMessage& wire, MessageBody* body, FieldCheck& check) {
       return Take<PlanWanted>(wire.plan_wanted(), body, check);
     case Type::kRunPlan:
       return Take<RunPlan>(wire.run_plan(), body, check);
+    case Type::kAskCluster:
+      return Take<AskCluster>(wire.ask_cluster(), body, check);
+    case Type::kClusterStatus:
+      return Take<ClusterStatus>(wire.cluster_status(), body, check);
+    case Type::kFileWanted:
+      return Take<FileWanted>(wire.file_wanted(), body, check);
+    case Type::kFileData:
+      return Take<FileData>(wire.file_data(), body, check);
+    case Type::kFetchFiles:
+      return Take<FetchFiles>(wire.fetch_files(), body, check);
     case Type::BODY_NOT_SET:
       return check.Fail("WireMessage.body", "is missing");
   }

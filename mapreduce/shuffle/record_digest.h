@@ -3,8 +3,11 @@
 #define MAPREDUCE_SHUFFLE_RECORD_DIGEST_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/base/hash.h"
@@ -16,10 +19,23 @@ namespace millrace {
 ///
 ///   (key_bytes:u32 key value_bytes:u32 value)*        little-endian
 ///
-/// One thread at a time. Cost: a copy and a hash, some 10 ns for 50 bytes.
+/// With marks it also tells what it was at some keys: where two runs differ, the first mark that
+/// does says from which of these keys on.
+///
+/// One thread at a time. Cost: a copy and a hash, some 10 ns for 50 bytes; with marks a compare of
+/// a word for most records, and some 100 ns for each mark.
 class RecordDigest {
  public:
+  RecordDigest() = default;
+  /// `mark_keys` are in order, and outlive it.
+  explicit RecordDigest(const std::vector<std::string>& mark_keys) : mark_keys_(&mark_keys) {
+    marks_.reserve(mark_keys.size());
+    ShowNextMark();
+  }
+
   void Add(const RecordView& record) {
+    if (next_mark_ != nullptr && KeyLess(mark_view_, record)) [[unlikely]]
+      PassMarks(record);
     AddPiece(record.key_view());
     AddPiece(record.value_view());
   }
@@ -28,8 +44,29 @@ class RecordDigest {
     Flush();
     return hasher_.Digest();
   }
+  /// For each mark: 32 bits of the digest of the records whose keys are not larger. Requires: the
+  /// records came in key order; no more follow.
+  const std::vector<std::uint32_t>& Marks() {
+    if (mark_keys_ != nullptr && marks_.size() < mark_keys_->size())
+      marks_.resize(mark_keys_->size(), Mark());
+    return marks_;
+  }
 
  private:
+  std::uint32_t Mark() { return static_cast<std::uint32_t>(Digest().low); }
+  void ShowNextMark() {
+    next_mark_ = marks_.size() < mark_keys_->size() ? &(*mark_keys_)[marks_.size()] : nullptr;
+    if (next_mark_ != nullptr) mark_view_ = MakeRecordView(*next_mark_, {});
+  }
+  // `record` comes behind the next mark.
+  [[gnu::noinline]] void PassMarks(const RecordView& record) {
+    const std::uint32_t mark = Mark();
+    while (next_mark_ != nullptr && KeyLess(mark_view_, record)) {
+      marks_.push_back(mark);
+      ShowNextMark();
+    }
+  }
+
   // Short pieces are gathered: a call of the hasher costs more than a copy.
   void AddPiece(std::string_view piece) {
     if (sizeof buffer_ - used_ < 4 + piece.size()) Flush();
@@ -51,6 +88,10 @@ class RecordDigest {
   Hasher128 hasher_;
   char buffer_[1024];
   std::size_t used_ = 0;
+  const std::vector<std::string>* mark_keys_ = nullptr;
+  const std::string* next_mark_ = nullptr;
+  RecordView mark_view_;  // Its key.
+  std::vector<std::uint32_t> marks_;
 };
 
 }  // namespace millrace

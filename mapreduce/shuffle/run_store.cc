@@ -89,9 +89,9 @@ Status RunStore::Finish(MergeLimits limits, CombineOperator* combiner, const Can
   limits.fan_in = std::max<std::size_t>(2, limits.fan_in);
   const auto by_order = [](const StoredRun& a, const StoredRun& b) { return a.order < b.order; };
   std::sort(runs_.begin(), runs_.end(), by_order);
-  MR_RETURN_IF_ERROR(OpenSlices());
   if (!IsWithin(limits)) MR_RETURN_IF_ERROR(MergeSlices(limits, combiner, cancel));
   if (!IsWithin(limits)) MR_RETURN_IF_ERROR(MergeFiles(limits, combiner, cancel));
+  MR_RETURN_IF_ERROR(OpenSlices(runs_.begin(), runs_.end()));
   for (StoredRun& run : runs_) {
     if (run.memory != nullptr || run.slice.has_value()) continue;
     MR_ASSIGN_OR_RETURN(run.file, RunFile::Open(files_, run.info));
@@ -105,16 +105,17 @@ bool RunStore::IsWithin(const MergeLimits& limits) const {
          (files <= 1 || block_bytes() <= limits.block_bytes);
 }
 
-// Many slices lie in few files.
-Status RunStore::OpenSlices() {
+// Many slices may lie in few files, or each in its own: so only those are opened that are read
+// next.
+Status RunStore::OpenSlices(RunIterator begin, RunIterator end) {
   std::map<std::string_view, std::shared_ptr<RandomAccessFile>> open;
-  for (StoredRun& run : runs_) {
-    if (!run.slice.has_value()) continue;
-    std::shared_ptr<RandomAccessFile>& file = open[run.slice->path];
+  for (RunIterator run = begin; run != end; ++run) {
+    if (!run->slice.has_value()) continue;
+    std::shared_ptr<RandomAccessFile>& file = open[run->slice->path];
     if (file == nullptr) {
-      MR_ASSIGN_OR_RETURN(file, OpenRunSlices(files_, run.slice->path));
+      MR_ASSIGN_OR_RETURN(file, OpenRunSlices(files_, run->slice->path));
     }
-    run.slice_file = file;
+    run->slice_file = file;
   }
   return Status::Ok();
 }
@@ -131,14 +132,17 @@ Status RunStore::MergeSlices(MergeLimits limits, CombineOperator* combiner,
     const std::size_t files = file_count();
     const std::size_t wanted =
         files > limits.fan_in ? std::min(limits.fan_in, files - limits.fan_in + 1) : limits.fan_in;
-    std::vector<std::unique_ptr<RunCursor>> cursors;
+    std::size_t count = 0;
     std::uint64_t block_bytes = 0;
     auto end = first;
-    for (; end != runs_.end() && is_slice(*end) && cursors.size() < wanted; ++end) {
+    for (; end != runs_.end() && is_slice(*end) && count < wanted; ++end, ++count) {
       block_bytes += end->block_bytes_max();
-      if (cursors.size() >= 2 && block_bytes > limits.block_bytes) break;
-      cursors.push_back(ReadRunSlice(end->slice_file, *end->slice, {}));
+      if (count >= 2 && block_bytes > limits.block_bytes) break;
     }
+    MR_RETURN_IF_ERROR(OpenSlices(first, end));
+    std::vector<std::unique_ptr<RunCursor>> cursors;
+    for (auto run = first; run != end; ++run)
+      cursors.push_back(ReadRunSlice(run->slice_file, *run->slice, {}));
     const std::unique_ptr<RunWriter> writer = NewWriter();
     MR_RETURN_IF_ERROR(MergeInto(*writer, std::move(cursors),
                                  combiner != nullptr ? &record_combiner : nullptr, cancel));

@@ -116,10 +116,11 @@ class RunStore {
       return slice.has_value() ? slice->block_bytes_max : info.block_bytes_max;
     }
   };
+  using RunIterator = std::vector<StoredRun>::iterator;
   bool IsWithin(const MergeLimits& limits) const;
   RunOptions NextRunOptions(std::string* path);
   Status MergeFiles(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel);
-  Status OpenSlices();
+  Status OpenSlices(RunIterator begin, RunIterator end);
   Status MergeSlices(MergeLimits limits, CombineOperator* combiner, const CancelToken* cancel);
   Status SpillRetained(const CancelToken* cancel);
 

@@ -117,6 +117,12 @@ TEST(MessagesTest, TheWirePageHasAllLimits) {
       {"kPartFilesMax", kPartFilesMax},
       {"kCountersMax", kCountersMax},
       {"kSetAsideMax", kSetAsideMax},
+      {"kLogBytesMax", kLogBytesMax},
+      {"kFilePieceBytesMax", kFilePieceBytesMax},
+      {"kInputBlocksMax", kInputBlocksMax},
+      {"kPhaseTimesMax", kPhaseTimesMax},
+      {"kFailuresMax", kFailuresMax},
+      {"kStatusRunsMax", kStatusRunsMax},
   };
   const std::string page = ReadProjectFile(kWirePage);
   for (const auto& [name, value] : limits) {

@@ -32,6 +32,26 @@ TEST_F(ShardDigestTest, IsCompleteWhenEachBlockWasSet) {
   EXPECT_TRUE(digest.complete());
 }
 
+TEST_F(ShardDigestTest, HoldsAPartOfAShard) {
+  constexpr std::uint64_t kBlock = kDigestBlockBytes;
+  const auto blocks = [](std::uint64_t begin, std::uint64_t end) {
+    const DigestBlocks of = DigestBlocksOf(begin, end);
+    return std::pair(of.begin, of.end);
+  };
+  EXPECT_EQ(blocks(0, 0), std::pair(std::uint64_t{0}, std::uint64_t{0}));
+  EXPECT_EQ(blocks(0, 1), std::pair(std::uint64_t{0}, std::uint64_t{1}));
+  EXPECT_EQ(blocks(1, kBlock), std::pair(std::uint64_t{1}, std::uint64_t{1}));
+  EXPECT_EQ(blocks(kBlock, 2 * kBlock + 1), std::pair(std::uint64_t{1}, std::uint64_t{3}));
+  ShardDigest part(DigestBlocksOf(kBlock, 3 * kBlock));
+  part.SetBlock(2, {5, 6});
+  EXPECT_FALSE(part.complete());
+  part.SetBlock(1, {3, 4});
+  EXPECT_TRUE(part.complete());
+  EXPECT_EQ(part.first_block(), 1u);
+  EXPECT_EQ(part.blocks(), (std::vector<Hash128>{{3, 4}, {5, 6}}));
+  EXPECT_TRUE(ShardDigest(DigestBlocksOf(1, kBlock)).complete());
+}
+
 TEST_F(ShardDigestTest, CanBeCancelled) {
   CancelToken cancel;
   cancel.Cancel();

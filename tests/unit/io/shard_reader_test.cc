@@ -102,7 +102,7 @@ TEST_F(ShardReaderTest, NoticesAFileCutBetweenTwoFrames) {
   const Shard shard = *InspectShard(files_, info);
   ASSERT_EQ(shard.frames.size(), 5u);  // Marker, three frames, the table.
   const std::string stored = Contents(Path("o.zst"));
-  for (const Frame& frame : shard.frames) {
+  for (const ShardFrame& frame : shard.frames) {
     if (frame.stored_offset == 0) continue;
     const auto read = ReadWhole(files_, Write("cut.zst", stored.substr(0, frame.stored_offset)));
     EXPECT_EQ(read.error().code(), StatusCode::kCorrupt) << frame.stored_offset;

@@ -40,21 +40,33 @@ MR_TEST_FIELDS(PhaseSource, phase, channel)
 MR_TEST_FIELDS(PhaseSpec, name, kind, task_count, sources, channels, writes_parts, sample_capacity,
                task_bytes)
 MR_TEST_FIELDS(RunSpec, name, user, priority, parallel_max, memory_bytes_min, crashed_records_max,
-               plan, phases)
+               plan, phases, output)
 MR_TEST_FIELDS(KeyBorders, begin, end)
 MR_TEST_FIELDS(SourceSet, source, worker, endpoint, output_count, outputs_hash)
 MR_TEST_FIELDS(RecordPosition, shard, offset)
+MR_TEST_FIELDS(InputBlocks, input, shard, first_block, digests)
+MR_TEST_FIELDS(PhaseTime, nanoseconds, bytes)
 MR_TEST_FIELDS(PartRecord, path, bytes, records, xxh128)
 MR_TEST_FIELDS(TaskOutput, digest, parts, counters, records_in, records_out, bytes_in, run_bytes,
-               reject_count, rejects, samples)
-MR_TEST_FIELDS(TaskFailure, code, message, position, source, damaged)
+               reject_count, rejects, samples, sample_digests, input_blocks, phase_times,
+               spilled_bytes)
+MR_TEST_FIELDS(TaskFailure, code, message, position, source, damaged, log)
 MR_TEST_FIELDS(SubmitRun, spec)
 MR_TEST_FIELDS(CancelRun, name)
-MR_TEST_FIELDS(AskRunStatus, name)
-MR_TEST_FIELDS(RunStatus, name, state, code, message, tasks_done, tasks_total)
+MR_TEST_FIELDS(AskRunStatus, name, failures_seen)
+MR_TEST_FIELDS(RunTotals, attempts, failures, records_in, bytes_in, records_out, reject_count,
+               spilled_bytes, run_bytes, phase_times)
+MR_TEST_FIELDS(RunStatus, name, state, code, message, tasks_done, tasks_total, user, output, phase,
+               phase_tasks_done, phase_tasks_total, phase_bytes_done, phase_bytes_total,
+               tasks_running, totals, failures)
+MR_TEST_FIELDS(WorkerStatus, worker, host, endpoint, slots, slots_busy, slot_memory_bytes,
+               takes_tasks, is_set_aside)
+MR_TEST_FIELDS(ClusterStatus, runs, workers)
+MR_TEST_FIELDS(FileWanted, hash, offset)
+MR_TEST_FIELDS(FileData, hash, offset, total_bytes, bytes)
 MR_TEST_FIELDS(Hello, worker, host, endpoint, protocol, build, slots, slot_memory_bytes,
-               takes_tasks, present, held)
-MR_TEST_FIELDS(Welcome, hello, heartbeat_ms, lease_ms, last_order, kill, drop)
+               takes_tasks, present, held, cluster)
+MR_TEST_FIELDS(Welcome, hello, heartbeat_ms, lease_ms, last_order, kill, drop, cluster)
 MR_TEST_FIELDS(Refused, message)
 MR_TEST_FIELDS(AttemptProgress, attempt, records, bytes)
 MR_TEST_FIELDS(HeldSummary, phase, output_count, outputs_hash)
@@ -62,15 +74,18 @@ MR_TEST_FIELDS(Heartbeat, takes_tasks, last_order, present, held)
 MR_TEST_FIELDS(HeartbeatAck, heartbeat)
 MR_TEST_FIELDS(StartTask, order, attempt, kind, borders, sources, set_aside)
 MR_TEST_FIELDS(PlanWanted, run)
-MR_TEST_FIELDS(RunPlan, run, name, plan)
+MR_TEST_FIELDS(RunPlan, run, name, output, plan)
 MR_TEST_FIELDS(KillTask, attempt)
 MR_TEST_FIELDS(TaskDone, attempt, output)
 MR_TEST_FIELDS(TaskFailed, attempt, failure)
 MR_TEST_FIELDS(TaskAnswer, attempt, is_committed)
 MR_TEST_FIELDS(EndRun, run)
 MR_TEST_FIELDS(FetchSlice, output, file_id, begin, end, block_bytes_max)
-MR_TEST_FIELDS(FetchRequest, reader, source, output_count, outputs_hash, borders, resume_at,
-               credit_bytes)
+MR_TEST_FIELDS(FetchRequest, reader, holder, source, output_count, outputs_hash, borders, resume_at,
+               credit_bytes, host)
+MR_TEST_FIELDS(FetchFile, output, path, file_id, file_bytes, record_count, key_bytes, value_bytes,
+               block_bytes_max)
+MR_TEST_FIELDS(FetchFiles, reader, source, files)
 MR_TEST_FIELDS(FetchCredit, reader, source, up_to)
 MR_TEST_FIELDS(FetchData, reader, source, slices, offset, stream_bytes, bytes)
 MR_TEST_FIELDS(FetchRefused, reader, source, code, damaged, message)
@@ -205,9 +220,31 @@ class RandomValues {
     sources->output_count %= kTasksMax + 1;
   }
   void Mend(TaskFailure* failure) { MendError(&failure->code); }
+  void Mend(TaskOutput* output) {
+    output->sample_digests.resize(output->samples.size());
+    bool has_some = false;
+    for (std::size_t i = 0; i < output->samples.size(); ++i) {
+      output->sample_digests[i].resize(output->samples[i].size());
+      has_some |= !output->samples[i].empty();
+    }
+    if (!has_some) output->sample_digests.clear();
+  }
+  void Mend(FileData* data) {
+    data->offset >>= 1;
+    data->total_bytes = data->offset + data->bytes.size() + (data->total_bytes >> 2);
+  }
+  void Mend(WorkerStatus* status) {
+    status->host = Text();
+    status->endpoint = Text();
+    status->slots %= kSlotsMax + 1;
+  }
   void Mend(CancelRun* cancel) { cancel->name = Text(); }
   void Mend(AskRunStatus* ask) { ask->name = Text(); }
-  void Mend(RunStatus* status) { status->name = Text(); }
+  void Mend(RunStatus* status) {
+    status->name = Text();
+    status->user = Text();
+    status->phase = Text();
+  }
   void Mend(Hello* hello) {
     hello->build = Text();
     hello->host = Text();
@@ -219,7 +256,10 @@ class RandomValues {
   void Mend(FetchSlice* slice) {
     if (slice->end < slice->begin) std::swap(slice->begin, slice->end);
   }
-  void Mend(FetchRequest* request) { request->output_count %= kTasksMax + 1; }
+  void Mend(FetchRequest* request) {
+    request->output_count %= kTasksMax + 1;
+    request->host = Text();
+  }
   void Mend(FetchData* data) {
     data->offset >>= 1;
     data->stream_bytes = data->offset + data->bytes.size() + (data->stream_bytes >> 2);

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string>
@@ -208,6 +210,33 @@ TEST_F(RunStoreTest, ReadsSlicesInTheirOrderAndLeavesThem) {
     }
     ASSERT_EQ(folder_.FileCount(), files_before);
   }
+}
+
+// A reduce may have a slice of each of thousands of maps, each in a file of its own.
+TEST_F(RunStoreTest, OpensOnlyTheSlicesThatItMerges) {
+  const auto store = MakeStore(0);
+  for (std::uint64_t task = 0; task < 40; ++task) {
+    const std::vector<Record> records = NastyRecords(random_, 10, 3, std::to_string(task) + ".");
+    const Result<RunInfo> info = WriteRun(folder_.Path("task-" + std::to_string(task)), records,
+                                          {.block_bytes = 500, .file_id = 1000 + task});
+    ASSERT_TRUE(info.ok());
+    const auto run = RunFile::Open(LocalFileSystem(), *info);
+    ASSERT_TRUE(run.ok());
+    store->AddSlice({0, task}, SliceOf(*info, (*run)->SliceBytes({})));
+    added_.emplace_back(RunOrder{0, task}, records);
+  }
+  const int next_fd = dup(0);
+  close(next_fd);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few = {.rlim_cur = static_cast<rlim_t>(next_fd) + 10, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  const Status finished = store->Finish({4}, nullptr, nullptr);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(finished.ok()) << finished.message();
+  const Result<std::vector<Record>> read = ReadStore(*store);
+  ASSERT_TRUE(read.ok()) << read.error().message();
+  EXPECT_TRUE(*read == Expected());
 }
 
 TEST_F(RunStoreTest, KeepsNoMoreThanItMay) {

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MAPREDUCE_ENGINE_ATTEMPT_DIRECTORY_H_
+#define MAPREDUCE_ENGINE_ATTEMPT_DIRECTORY_H_
+
+// Where a run of a cluster keeps what is not published yet: names that the master, which makes and
+// moves it all, and the workers, which write into it, must agree on. master/run_output.h shows the
+// whole.
+
+#include <string>
+
+#include "mapreduce/proto/ids.h"
+
+namespace millrace {
+
+/// The hidden folder beside `output`.
+std::string RunWorkDirectory(const std::string& output);
+/// Where the attempt writes its parts.
+std::string AttemptDirectory(const std::string& output, const AttemptId& attempt);
+
+}  // namespace millrace
+
+#endif  // MAPREDUCE_ENGINE_ATTEMPT_DIRECTORY_H_

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TESTS_UNIT_ENGINE_CLUSTER_TOOLS_H_
+#define TESTS_UNIT_ENGINE_CLUSTER_TOOLS_H_
+
+// Stands in for client, master and workers: executes a plan that came over the wire, task by task,
+// and gathers what they report.
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "mapreduce/engine/cluster_outcome.h"
+#include "mapreduce/engine/cluster_plan.h"
+#include "mapreduce/engine/part_ranges.h"
+#include "mapreduce/engine/single_task.h"
+#include "mapreduce/engine/task_report.h"
+#include "mapreduce/proto/wire_codec.h"
+#include "mapreduce/shuffle/key_sampler.h"
+#include "tests/unit/engine/execute_tools.h"
+#include "tests/unit/engine/memory_files.h"
+
+namespace millrace {
+
+/// What a client would have planned over these shards.
+inline PlannedJob PlanByHand(std::unique_ptr<Job> job, std::vector<ExecutionInput> inputs,
+                             int parts, Compression compression = Compression::kNone) {
+  PlannedJob planned{.job = std::move(job), .inputs = std::move(inputs), .plan = {}};
+  planned.plan.set_job("by_hand");
+  planned.plan.set_code("of a test");
+  planned.plan.set_date("2026-11-25");
+  planned.plan.set_parts(static_cast<std::uint32_t>(parts));
+  planned.plan.set_compression(std::string(CompressionName(compression)));
+  for (const ExecutionInput& input : planned.inputs) {
+    proto::PlanInput& to = *planned.plan.add_inputs();
+    to.set_name(input.name);
+    for (const Shard& shard : input.shards) {
+      proto::InputShard& to_shard = *to.add_shards();
+      to_shard.set_path(shard.file.path);
+      to_shard.set_stored_bytes(shard.file.bytes);
+      planned.stored_bytes += shard.file.bytes;
+    }
+  }
+  return planned;
+}
+
+/// A run on a cluster. Outputs are in memory.
+class ClusterRun {
+ public:
+  /// `bytes`: an encoded plan of `graph`.
+  ClusterRun(const JobGraph& graph, std::string_view bytes) : graph_(graph) {
+    Result<ClusterPlan> plan = DecodeClusterPlan(bytes);
+    EXPECT_TRUE(plan.ok()) << plan.error().message();
+    if (plan.ok()) plan_ = *std::move(plan);
+    EXPECT_EQ(CheckFitsJob(plan_, graph).message(), "");
+    phases_ = PhasesOf(plan_);
+    EXPECT_TRUE(files_.MakeDirectories(kOutput).ok());
+  }
+
+  Status Run() {
+    for (std::size_t p = 0; p < plan_.phases.size(); ++p) {
+      outputs_.emplace_back();
+      runs_.emplace_back(phases_[p].channels);
+      MR_RETURN_IF_ERROR(plan_.phases[p].is_map() ? RunMaps(p) : RunReduces(p));
+    }
+    return Status::Ok();
+  }
+
+  Result<ClusterOutcome> Assemble() const {
+    std::vector<std::vector<const TaskOutput*>> all;
+    for (const auto& outputs : outputs_) {
+      auto& pointers = all.emplace_back();
+      for (const TaskOutput& output : outputs) pointers.push_back(&output);
+    }
+    return AssembleOutcome(plan_, all);
+  }
+
+  SingleTaskOptions Options() {
+    SingleTaskOptions options;
+    options.memory_bytes = std::uint64_t{16} << 20;
+    options.parts = static_cast<int>(plan_.plan.parts());
+    options.compression = *ParseCompression(plan_.plan.compression());
+    options.date = plan_.plan.date();
+    options.scratch_directory = NewFolder();
+    return options;
+  }
+
+  static constexpr char kOutput[] = "/out";
+  ClusterPlan plan_;
+  std::vector<PhaseSpec> phases_;
+  MemoryFiles files_;
+  std::vector<std::deque<TaskOutput>> outputs_;  // [phase][task]
+
+ private:
+  Status RunMaps(std::size_t p) {
+    const ClusterPhase& phase = plan_.phases[p];
+    for (std::size_t task = 0; task < phase.splits.size(); ++task) {
+      MapTaskSpec spec;
+      spec.stage = phase.stage;
+      spec.source = phase.source;
+      spec.task = spec.part = task;
+      spec.split = phase.splits[task];
+      spec.run = NextRun();
+      spec.output_directory = kOutput;
+      MR_ASSIGN_OR_RETURN(const MapTaskResult result,
+                          ExecuteMapTask(files_, graph_, plan_.inputs, Options(), spec));
+      MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result));
+      Report(p, output);
+      if (phases_[p].channels > 0) runs_[p][0].push_back(result.run.info);
+    }
+    return Status::Ok();
+  }
+
+  Status RunReduces(std::size_t p) {
+    const ClusterPhase& phase = plan_.phases[p];
+    const auto parts = static_cast<int>(plan_.plan.parts());
+    KeySampler sampler(phases_[p].sample_capacity);
+    std::vector<ReduceInput> inputs;
+    for (const PhaseSource& source : phase.sources) {
+      for (const TaskOutput& output : outputs_[source.phase]) {
+        for (const std::string& key : output.samples[source.channel]) sampler.Offer(key);
+      }
+      for (const RunInfo& run : runs_[source.phase][source.channel]) inputs.emplace_back(run);
+    }
+    const std::vector<KeyRange> ranges = PartRanges(sampler.Borders(parts), parts);
+    for (std::size_t part = 0; part < ranges.size(); ++part) {
+      ReduceTaskSpec spec;
+      spec.stage = phase.stage;
+      spec.part = part;
+      spec.range = ranges[part];
+      spec.inputs = inputs;
+      spec.output_directory = kOutput;
+      for (std::uint32_t c = 0; c < phase.channels; ++c) spec.next_runs.push_back(NextRun());
+      MR_ASSIGN_OR_RETURN(const ReduceTaskResult result,
+                          ExecuteReduceTask(files_, graph_, Options(), spec));
+      MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result));
+      Report(p, output);
+      for (std::uint32_t c = 0; c < phase.channels; ++c)
+        runs_[p][c].push_back(result.next[c].run.info);
+    }
+    return Status::Ok();
+  }
+
+  // Over the wire.
+  void Report(std::size_t p, const TaskOutput& output) {
+    const TaskId task{{JobRunId{1}, static_cast<std::uint32_t>(p)},
+                      static_cast<std::uint32_t>(outputs_[p].size())};
+    Result<Message> message =
+        DecodeMessage(EncodeMessage({Epoch{1}, 1, TaskDone{{task, 1}, output}}));
+    ASSERT_TRUE(message.ok()) << message.error().message();
+    TaskOutput& came = std::get<TaskDone>(message->body).output;
+    came.sample_digests.resize(output.sample_digests.size());  // Of no keys none are sent.
+    EXPECT_TRUE(came == output);
+    outputs_[p].push_back(std::move(came));
+  }
+
+  NewRun NextRun() { return {.path = NewFolder() + "/made.run", .file_id = ++run_count_}; }
+  std::string NewFolder() {
+    const std::string folder = "/task-" + std::to_string(++folder_count_);
+    EXPECT_TRUE(files_.MakeDirectories(folder).ok());
+    return folder;
+  }
+
+  const JobGraph& graph_;
+  std::vector<std::vector<std::vector<RunInfo>>> runs_;  // [phase][channel][task]
+  std::uint64_t run_count_ = 0;
+  int folder_count_ = 0;
+};
+
+}  // namespace millrace
+
+#endif  // TESTS_UNIT_ENGINE_CLUSTER_TOOLS_H_
