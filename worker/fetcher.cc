@@ -2,11 +2,39 @@
 #include "worker/fetcher.h"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include "mapreduce/base/test_hooks.h"
 
 namespace millrace {
+namespace {
+
+// Whether they are the set's outputs, each once. What is in the files, their reader checks.
+bool AreOfSet(const std::vector<FetchFile>& files, const SourceSet& set) {
+  std::uint64_t hash = 0;
+  for (const FetchFile& file : files) hash += OutputHash(file.output);
+  return files.size() == set.output_count && hash == set.outputs_hash &&
+         std::all_of(files.begin(), files.end(),
+                     [](const FetchFile& file) { return file.path.starts_with('/'); });
+}
+
+// Of a stream that consists of these slices; nothing if they aren't those of the set.
+std::optional<std::uint64_t> StreamBytesOf(const std::vector<FetchSlice>& slices,
+                                           const SourceSet& set) {
+  std::uint64_t hash = 0;
+  std::uint64_t bytes = 0;
+  for (const FetchSlice& slice : slices) {
+    hash += OutputHash(slice.output);
+    const std::uint64_t size = slice.end - slice.begin;
+    if (bytes + size < bytes) return std::nullopt;
+    bytes += size;
+  }
+  if (slices.size() != set.output_count || hash != set.outputs_hash) return std::nullopt;
+  return bytes;
+}
+
+}  // namespace
 
 Fetcher::Place Fetcher::PlaceOf(const FetchKey& key) {
   const std::uint64_t words[] = {key.reader.task.index, key.from.value};
@@ -53,12 +81,20 @@ void Fetcher::Request(const FetchKey& key, Stream& stream, std::uint64_t now_ms,
   SetNextTry(key, stream, now_ms + limits_.retry_ms);
   const std::uint64_t credit = CreditBytes();
   stream.credit_end = stream.received + credit;
-  out.push_back(
-      {key.from, FetchRequest{key.reader, key.source, stream.set.output_count,
-                              stream.set.outputs_hash, stream.borders, stream.received, credit}});
+  FetchRequest request{key.reader,
+                       key.from,
+                       key.source,
+                       stream.set.output_count,
+                       stream.set.outputs_hash,
+                       stream.borders,
+                       stream.received,
+                       credit,
+                       {}};
+  if (stream.received == 0 && key.reader.number == 1) request.host = limits_.host;
+  out.push_back({key.from, std::move(request)});
 }
 
-std::string Fetcher::Take(WorkerId from, const FetchData& data, std::uint64_t now_ms,
+std::string Fetcher::Take(WorkerId from, FetchData data, std::uint64_t now_ms,
                           std::vector<Outgoing>& out) {
   const auto found = streams_.find({data.reader, data.source, from});
   if (found == streams_.end()) return {};
@@ -67,11 +103,11 @@ std::string Fetcher::Take(WorkerId from, const FetchData& data, std::uint64_t no
   // Behind a gap, or a second time: it is asked for again, or there already.
   if (!stream.is_open || stream.is_done || data.offset != stream.received) return {};
   if (data.offset == 0) {
-    stream.slices = data.slices;
+    stream.slices = std::move(data.slices);
   }
-  std::uint64_t expected = 0;
-  for (const FetchSlice& slice : stream.slices) expected += slice.end - slice.begin;
-  if (stream.slices.size() != stream.set.output_count || data.stream_bytes != expected ||
+  const std::optional<std::uint64_t> expected_bytes = StreamBytesOf(stream.slices, stream.set);
+  const std::uint64_t expected = expected_bytes.value_or(0);
+  if (!expected_bytes || data.stream_bytes != expected ||
       data.bytes.size() > expected - stream.received) {
     stream.last_error = "it sends another stream than the one that was asked for";
     return {};
@@ -80,15 +116,36 @@ std::string Fetcher::Take(WorkerId from, const FetchData& data, std::uint64_t no
   stream.tries = 0;
   SetNextTry(key, stream, now_ms + limits_.retry_ms);
   if (stream.received == expected) {
-    due_.erase({stream.next_try_ms, key});
-    stream.is_done = true;
-    stream.is_open = false;
-    if (--left_.at(key.reader) == 0) left_.erase(key.reader);
+    Finish(key, stream);
   } else if (stream.credit_end - stream.received <= limits_.credit_bytes / 2) {
     stream.credit_end = stream.received + CreditBytes();
     out.push_back({from, FetchCredit{key.reader, key.source, stream.credit_end}});
   }
-  return data.bytes;
+  return std::move(data.bytes);
+}
+
+// Requires: the stream is open.
+void Fetcher::Finish(const FetchKey& key, Stream& stream) {
+  due_.erase({stream.next_try_ms, key});
+  stream.is_done = true;
+  stream.is_open = false;
+  if (--left_.at(key.reader) == 0) left_.erase(key.reader);
+}
+
+void Fetcher::Take(WorkerId from, const FetchFiles& files) {
+  const auto found = streams_.find({files.reader, files.source, from});
+  if (found == streams_.end()) return;
+  Stream& stream = found->second;
+  // Once bytes have come, the stream goes on; nobody was asked for files by a later attempt.
+  if (!stream.is_open || stream.received > 0 || limits_.host.empty() || files.reader.number != 1)
+    return;
+  if (!AreOfSet(files.files, stream.set)) {
+    stream.last_error = "it names other files than those that were asked for";
+    return;
+  }
+  stream.slices.clear();
+  stream.files = files.files;
+  Finish(found->first, stream);
 }
 
 void Fetcher::Take(WorkerId from, const FetchRefused& refused, std::uint64_t now_ms) {
@@ -150,7 +207,8 @@ std::vector<FetchedSource> Fetcher::Fetched(AttemptId reader) const {
   std::vector<FetchedSource> fetched;
   for (auto at = streams_.lower_bound({reader, {}, {}});
        at != streams_.end() && at->first.reader == reader; ++at) {
-    fetched.push_back({at->first, at->second.slices, at->second.received});
+    const Stream& stream = at->second;
+    fetched.push_back({at->first, stream.slices, stream.received, stream.files});
   }
   return fetched;
 }

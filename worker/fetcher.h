@@ -11,6 +11,10 @@
 //                               ◀─ FetchData(offset 0) … while there is credit
 //   FetchCredit(up_to)          ─▶
 //                               ◀─ FetchData(offset = stream_bytes - n): done
+//
+// Where both are on one host, the answer is one FetchFiles instead: the reader opens the run files
+// where they lie. Only a task's first attempt asks for that: should the files turn out not to be
+// readable, the next attempt gets their bytes.
 
 #include <compare>
 #include <cstddef>
@@ -32,6 +36,7 @@ struct FetchLimits {
   std::uint64_t credit_bytes = std::uint64_t{4} << 20;
   std::uint64_t retry_ms = 1'000;  ///< Without a byte before it asks again.
   std::uint32_t tries_max = 10;    ///< Requests without a byte before the source is given up.
+  std::string host;                ///< Whose files this worker can open; empty: nobody's.
 };
 
 /// One stream: the slices of a source's outputs on one worker, for one reader.
@@ -42,11 +47,12 @@ struct FetchKey {
   friend auto operator<=>(const FetchKey&, const FetchKey&) = default;
 };
 
-/// A stream that has come whole: its slices lie one behind the other.
+/// What has come whole: a stream, whose slices lie one behind the other, or the names of files.
 struct FetchedSource {
   FetchKey key;
   std::vector<FetchSlice> slices;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;       ///< Of the stream.
+  std::vector<FetchFile> files;  ///< To be read where they lie; then there is no stream.
 };
 
 /// See above. One thread at a time. What comes for a stream costs the logarithm of their number.
@@ -64,8 +70,9 @@ class Fetcher {
   void Remove(AttemptId reader);
 
   /// Bytes to append to the stream's spool; empty: nothing new.
-  std::string Take(WorkerId from, const FetchData& data, std::uint64_t now_ms,
-                   std::vector<Outgoing>& out);
+  std::string Take(WorkerId from, FetchData data, std::uint64_t now_ms, std::vector<Outgoing>& out);
+  /// The source's files instead of a stream.
+  void Take(WorkerId from, const FetchFiles& files);
   void Take(WorkerId from, const FetchRefused& refused, std::uint64_t now_ms);
   /// Sends what is due.
   void Tick(std::uint64_t now_ms, std::vector<Outgoing>& out);
@@ -86,6 +93,7 @@ class Fetcher {
     bool is_open = false;  // Among the streams at once: in due_.
     bool is_done = false;  // Neither open nor done: in waiting_.
     std::vector<FetchSlice> slices;
+    std::vector<FetchFile> files;  // Instead of them.
     std::uint64_t received = 0;
     std::uint64_t credit_end = 0;
     std::uint32_t tries = 0;
@@ -99,6 +107,7 @@ class Fetcher {
                std::vector<Outgoing>& out);
   std::uint64_t CreditBytes() const;
   void SetNextTry(const FetchKey& key, Stream& stream, std::uint64_t at_ms);
+  void Finish(const FetchKey& key, Stream& stream);
   void GiveUp(const FetchKey& key, TaskFailure failure);
 
   const FetchLimits limits_;

@@ -9,18 +9,19 @@
 namespace millrace {
 namespace {
 
+constexpr std::uint64_t kPlanAsks = 3;      // A plan is asked for once in so many reports' times.
 constexpr std::size_t kUnansweredMax = 64;  // Heartbeats whose time of sending is remembered.
 
-std::uint64_t OutputsHash(const std::vector<AttemptId>& outputs) {
-  std::uint64_t hash = 0;
-  for (const AttemptId& output : outputs) hash += OutputHash(output);
-  return hash;
+FetchLimits FetchLimitsOf(const WorkerOptions& options) {
+  FetchLimits limits = options.fetch;
+  limits.host = options.host_id;
+  return limits;
 }
 
 }  // namespace
 
 Worker::Worker(WorkerId id, const WorkerOptions& options)
-    : id_(id), options_(options), fetcher_(options.fetch), server_(options.serve) {}
+    : id_(id), options_(options), fetcher_(FetchLimitsOf(options)), server_(options.serve) {}
 
 void Worker::Start(std::uint64_t now_ms, WorkerActions& out) {
   now_ms_ = now_ms;
@@ -28,22 +29,14 @@ void Worker::Start(std::uint64_t now_ms, WorkerActions& out) {
   SayHello();
 }
 
-void Worker::Step(const WorkerEvent& event, std::uint64_t now_ms, WorkerActions& out) {
+void Worker::Step(WorkerEvent event, std::uint64_t now_ms, WorkerActions& out) {
   if (has_left_) return;
   now_ms_ = now_ms;
   out_ = &out;
-  if (const auto* arrived = std::get_if<MessageArrived>(&event)) {
+  if (auto* arrived = std::get_if<MessageArrived>(&event)) {
     OnMessage(*arrived);
   } else if (const auto* progressed = std::get_if<ChildProgressed>(&event)) {
-    const auto found = activities_.find(progressed->attempt);
-    if (found != activities_.end()) {
-      Activity& activity = found->second;
-      if (progressed->records != activity.records || progressed->bytes != activity.bytes)
-        activity.progress_ms = now_ms_;
-      activity.records = progressed->records;
-      activity.bytes = progressed->bytes;
-      activity.position = progressed->position;
-    }
+    OnProgress(*progressed);
   } else if (const auto* ended = std::get_if<ChildEnded>(&event)) {
     OnChildEnded(*ended);
   } else if (const auto* failed = std::get_if<SpoolFailed>(&event)) {
@@ -51,18 +44,10 @@ void Worker::Step(const WorkerEvent& event, std::uint64_t now_ms, WorkerActions&
       Kill(failed->attempt,
            TaskFailure{failed->status.code(), failed->status.message(), {}, {}, {}});
     }
-  } else if (const auto* read = std::get_if<PieceRead>(&event)) {
-    const Address to = read->key.reader_worker;
-    if (!read->piece.ok()) {
-      server_.Close(read->key);
-      SendTo(to, FetchRefused{read->key.reader, read->key.source, StatusCode::kCorrupt,
-                              read->damaged, read->piece.error().message()});
-    } else if (server_.TakePiece(read->key, read->offset, *read->piece)) {
-      FetchData data{read->key.reader, read->key.source,          {},
-                     read->offset,     read->piece->stream_bytes, read->piece->bytes};
-      if (read->offset == 0) data.slices = read->piece->slices;
-      SendTo(to, std::move(data));
-    }
+  } else if (auto* read = std::get_if<PieceRead>(&event)) {
+    OnPieceRead(*read);
+  } else if (const auto* listed = std::get_if<FilesListed>(&event)) {
+    OnFilesListed(*listed);
   } else if (std::holds_alternative<DrainWanted>(event) && !is_draining_) {
     is_draining_ = true;
     drain_end_ms_ = now_ms_ + options_.drain_ms;
@@ -73,33 +58,22 @@ void Worker::Step(const WorkerEvent& event, std::uint64_t now_ms, WorkerActions&
 
 // ---- Messages -----------------------------------------------------------------------------------
 
-void Worker::OnMessage(const MessageArrived& arrived) {
-  const MessageBody& body = arrived.message.body;
+void Worker::OnMessage(MessageArrived& arrived) {
   if (const auto* from = std::get_if<WorkerId>(&arrived.from)) {
-    std::vector<Fetcher::Outgoing> outgoing;
-    if (const auto* request = std::get_if<FetchRequest>(&body)) {
-      On(*from, *request);
-    } else if (const auto* credit = std::get_if<FetchCredit>(&body)) {
-      server_.AddCredit({*from, credit->reader, credit->source}, credit->up_to, now_ms_);
-    } else if (const auto* data = std::get_if<FetchData>(&body)) {
-      std::string bytes = fetcher_.Take(*from, *data, now_ms_, outgoing);
-      const auto found = activities_.find(data->reader);
-      if (!bytes.empty() && found != activities_.end()) {
-        found->second.progress_ms = now_ms_;
-        found->second.fetched_bytes += bytes.size();
-        out_->push_back(
-            AppendSpool{data->reader, {data->reader, data->source, *from}, std::move(bytes)});
-      }
-    } else if (const auto* refused = std::get_if<FetchRefused>(&body)) {
-      fetcher_.Take(*from, *refused, now_ms_);
-    }
-    for (Fetcher::Outgoing& message : outgoing) SendTo(message.to, std::move(message.body));
-    return;
+    OnPeerMessage(*from, arrived.message.body);
+  } else if (std::holds_alternative<MasterAddress>(arrived.from)) {
+    OnMasterMessage(arrived.message);
   }
-  if (std::holds_alternative<MasterAddress>(arrived.from)) OnMasterMessage(arrived.message);
 }
 
 void Worker::OnMasterMessage(const Message& message) {
+  // A refusal is heard whoever says it: a master of another cluster is at another epoch.
+  if (const auto* refused = std::get_if<Refused>(&message.body)) {
+    has_left_ = true;
+    out_->push_back(
+        Leave{Status::InvalidArgument("the master refuses this worker: ", refused->message)});
+    return;
+  }
   if (message.epoch < epoch_ && !MR_MUTATION("epoch_ignored")) return;
   if (message.epoch > epoch_) {
     epoch_ = message.epoch;
@@ -115,10 +89,6 @@ void Worker::OnMasterMessage(const Message& message) {
   } else if (std::holds_alternative<HelloWanted>(message.body)) {
     if (is_registered_) next_hello_ms_ = now_ms_;
     is_registered_ = false;
-  } else if (const auto* refused = std::get_if<Refused>(&message.body)) {
-    has_left_ = true;
-    out_->push_back(
-        Leave{Status::InvalidArgument("the master refuses this worker: ", refused->message)});
   } else if (const auto* start = std::get_if<StartTask>(&message.body)) {
     On(*start);
   } else if (const auto* plan = std::get_if<RunPlan>(&message.body)) {
@@ -135,6 +105,7 @@ void Worker::OnMasterMessage(const Message& message) {
 void Worker::On(const Welcome& welcome) {
   if (!sent_ms_.contains(welcome.hello)) return;  // Of an older Hello, or a second time.
   is_registered_ = true;
+  cluster_ = welcome.cluster;
   heartbeat_ms_ = welcome.heartbeat_ms;
   lease_ms_ = welcome.lease_ms;
   // What others have been given is gone before the new lease begins.
@@ -218,29 +189,6 @@ void Worker::On(const EndRun& end) {
   server_.CloseRun(end.run);
 }
 
-void Worker::On(WorkerId from, const FetchRequest& request) {
-  const PhaseId phase{request.reader.task.phase.run, request.source.phase};
-  std::vector<AttemptId> outputs = HeldOf(phase);
-  if (outputs.size() != request.output_count || OutputsHash(outputs) != request.outputs_hash) {
-    // The answers to its own reports may still be on the way.
-    std::ostringstream text;
-    text << "it holds " << outputs.size() << " outputs of the phase, not the "
-         << request.output_count << " that are wanted";
-    SendTo(
-        from,
-        FetchRefused{
-            request.reader, request.source, StatusCode::kUnavailable, {}, std::move(text).str()});
-    return;
-  }
-  if (!server_.Open({from, request.reader, request.source}, request, std::move(outputs), now_ms_)) {
-    SendTo(from, FetchRefused{request.reader,
-                              request.source,
-                              StatusCode::kResourceLimit,
-                              {},
-                              "it serves as many readers as it may"});
-  }
-}
-
 // ---- Attempts -----------------------------------------------------------------------------------
 
 void Worker::StartWaiting() {
@@ -262,7 +210,7 @@ bool Worker::HasPlan(JobRunId run) {
   Plan& plan = plans_[run];
   if (plan.plan) return true;
   if (is_registered_ && plan.next_ask_ms <= now_ms_) {
-    plan.next_ask_ms = now_ms_ + options_.report_ms;
+    plan.next_ask_ms = now_ms_ + kPlanAsks * options_.report_ms;  // It may be large.
     SendToMaster(PlanWanted{run});
   }
   return false;
@@ -301,6 +249,12 @@ void Worker::OnFetchesDone() {
   for (const AttemptId& id : done) StartFetched(activities_.at(id));
 }
 
+std::uint64_t Worker::OutputsHash(const std::vector<AttemptId>& outputs) {
+  std::uint64_t hash = 0;
+  for (const AttemptId& output : outputs) hash += OutputHash(output);
+  return hash;
+}
+
 // Whether it holds itself what the task is to read of it. The answers to its own reports may still
 // be on the way.
 bool Worker::HoldsSources(const StartTask& task) const {
@@ -322,7 +276,7 @@ void Worker::StartFetched(Activity& activity) {
     return;
   }
   const RunPlan& plan = *plans_.at(task.attempt.task.phase.run).plan;
-  StartChild start{task, plan.name, plan.plan, fetcher_.Fetched(task.attempt), {}};
+  StartChild start{task, plan.name, plan.plan, plan.output, fetcher_.Fetched(task.attempt), {}};
   fetcher_.Remove(task.attempt);
   std::set<std::uint32_t> phases;
   for (const SourceSet& set : task.sources) {
@@ -353,6 +307,20 @@ void Worker::Kill(AttemptId id, std::optional<TaskFailure> failure) {
     activities_.erase(id);
     Drop(id);
   }
+}
+
+void Worker::OnProgress(const ChildProgressed& progressed) {
+  const auto found = activities_.find(progressed.attempt);
+  if (found == activities_.end()) return;
+  Activity& activity = found->second;
+  if (progressed.records != activity.records || progressed.bytes != activity.bytes ||
+      progressed.moves != activity.moves) {
+    activity.progress_ms = now_ms_;
+  }
+  activity.moves = progressed.moves;
+  activity.records = progressed.records;
+  activity.bytes = progressed.bytes;
+  activity.position = progressed.position;
 }
 
 void Worker::OnChildEnded(const ChildEnded& ended) {
@@ -522,6 +490,7 @@ void Worker::SayHello() {
   hello.takes_tasks = TakesTasks();
   hello.present = Present();
   hello.held = Held();
+  hello.cluster = cluster_;
   sent_ms_[SendToMaster(std::move(hello))] = now_ms_;
   if (sent_ms_.size() > kUnansweredMax) sent_ms_.erase(sent_ms_.begin());
 }

@@ -37,6 +37,8 @@ struct WorkerOptions {
   std::string host;
   std::string endpoint;
   std::string build;
+  /// Workers with the same one can open each other's files by name; empty: nobody can.
+  std::string host_id;
   std::uint32_t slots = 1;
   std::uint64_t slot_memory_bytes = 0;
   std::uint64_t spool_bytes_max = UINT64_MAX;  ///< Beyond, it takes no new tasks.
@@ -58,6 +60,7 @@ struct ChildProgressed {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::optional<RecordPosition> position;
+  std::uint64_t moves = 0;  ///< Grows while it gets on, also within what it has read already.
 };
 
 /// The child is gone.
@@ -80,11 +83,19 @@ struct PieceRead {
   std::optional<AttemptId> damaged;  ///< Where there is no piece: the output that can't be read.
 };
 
+/// Answers ListFiles.
+struct FilesListed {
+  WorkerId reader_worker;
+  FetchRequest request;
+  Result<std::vector<FetchFile>> files;  ///< In task order.
+  std::optional<AttemptId> damaged;      ///< Where there are none: the output that is gone.
+};
+
 /// The machine wants to go down: finish what there is, take nothing new.
 struct DrainWanted {};
 
 using WorkerEvent = std::variant<MessageArrived, TimerFired, ChildProgressed, ChildEnded,
-                                 SpoolFailed, PieceRead, DrainWanted>;
+                                 SpoolFailed, PieceRead, FilesListed, DrainWanted>;
 
 // ---- Actions (and Send, Note) -------------------------------------------------------------------
 
@@ -93,6 +104,7 @@ struct StartChild {
   StartTask task;
   std::string run_name;
   std::string plan;
+  std::string output;                    ///< Of the run: where tasks that write parts do it.
   std::vector<FetchedSource> inputs;     ///< Of a reduce: what was fetched.
   std::vector<AttemptId> local_outputs;  ///< Of a reduce: what this worker itself holds.
 };
@@ -118,6 +130,13 @@ struct ReadPiece {
   std::uint64_t bytes_max = 0;
 };
 
+/// A reader on this host wants these outputs: say by FilesListed where the run files lie.
+struct ListFiles {
+  WorkerId reader_worker;
+  FetchRequest request;
+  std::vector<AttemptId> outputs;
+};
+
 /// What the attempt left in the spool is not needed any more; nor are the parts it wrote, unless
 /// they were committed.
 struct DropAttempt {
@@ -130,8 +149,8 @@ struct Leave {
   Status status;
 };
 
-using WorkerAction =
-    std::variant<Send, StartChild, KillChild, AppendSpool, ReadPiece, DropAttempt, Leave, Note>;
+using WorkerAction = std::variant<Send, StartChild, KillChild, AppendSpool, ReadPiece, ListFiles,
+                                  DropAttempt, Leave, Note>;
 using WorkerActions = std::vector<WorkerAction>;
 
 // --------------------------------------------------------------------------------------------------
@@ -144,7 +163,7 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   void Start(std::uint64_t now_ms, WorkerActions& out);
-  void Step(const WorkerEvent& event, std::uint64_t now_ms, WorkerActions& out);
+  void Step(WorkerEvent event, std::uint64_t now_ms, WorkerActions& out);
   std::uint64_t NextTimerMs() const;
 
   WorkerId id() const { return id_; }
@@ -165,6 +184,7 @@ class Worker {
     Stage stage = Stage::kWaiting;
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t moves = 0;
     std::uint64_t fetched_bytes = 0;
     std::uint64_t progress_ms = 0;  ///< When it last got on.
     std::optional<RecordPosition> position;
@@ -180,7 +200,8 @@ class Worker {
     std::uint64_t next_ms = 0;
   };
 
-  void OnMessage(const MessageArrived& arrived);
+  void OnMessage(MessageArrived& arrived);
+  void OnPeerMessage(WorkerId from, MessageBody& body);
   void OnMasterMessage(const Message& message);
   void On(const Welcome& welcome);
   void On(const StartTask& start);
@@ -189,7 +210,11 @@ class Worker {
   void On(const TaskAnswer& answer);
   void On(const EndRun& end);
   void On(WorkerId from, const FetchRequest& request);
+  void OnProgress(const ChildProgressed& progressed);
   void OnChildEnded(const ChildEnded& ended);
+  void OnPieceRead(PieceRead& read);
+  void OnFilesListed(const FilesListed& listed);
+  void OpenStream(WorkerId to, const FetchRequest& request, std::vector<AttemptId> outputs);
   void OnTimers();
 
   void SayHello();
@@ -207,6 +232,7 @@ class Worker {
   void Drop(AttemptId attempt, bool keeps_parts = false);
   void SendReport(AttemptId attempt, Report& report);
   std::vector<AttemptId> HeldOf(PhaseId phase) const;
+  static std::uint64_t OutputsHash(const std::vector<AttemptId>& outputs);
   std::uint32_t BusySlots() const;
   bool TakesTasks() const;
   std::uint64_t SpoolBytes() const;
@@ -217,6 +243,7 @@ class Worker {
   const WorkerOptions options_;
 
   Epoch epoch_;
+  std::uint64_t cluster_ = 0;  // Of the first Welcome.
   bool is_registered_ = false;
   bool is_draining_ = false;
   bool has_left_ = false;

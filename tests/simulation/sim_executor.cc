@@ -6,9 +6,10 @@
 #include <utility>
 
 #include "mapreduce/base/test_hooks.h"
+#include "mapreduce/engine/attempt_directory.h"
 #include "mapreduce/engine/single_task.h"
+#include "mapreduce/engine/task_report.h"
 #include "mapreduce/shuffle/run_slice.h"
-#include "master/run_output.h"
 
 namespace millrace {
 namespace {
@@ -29,20 +30,12 @@ std::string FetchPath(const FetchKey& key) {
 
 KeyRange RangeOf(const KeyBorders& borders) { return {borders.begin, borders.end}; }
 
-void AddRun(const TaskRun& run, TaskOutput& output) {
-  output.run_bytes += run.info.file_bytes;
-  output.samples.push_back(run.sample);
-}
-
-void AddResult(const TaskResult& result, TaskOutput& output) {
-  output.digest = result.digest;
-  for (const OutputFileRecord& file : result.files) {
-    output.parts.push_back({file.path, file.bytes, file.records, file.xxh128});
-    output.records_out += file.records;
-  }
-  output.counters = result.counters;
-  output.reject_count = result.rejects.count;
-  output.rejects.push_back(result.rejects.rows);
+/// What a worker reports, but for what a real clock measured: a schedule is repeated by its seed.
+template <class R>
+Result<TaskOutput> ReportOf(FileSystem& files, const R& result) {
+  MR_ASSIGN_OR_RETURN(TaskOutput output, OutputOf(files, result));
+  output.phase_times.clear();
+  return output;
 }
 
 /// What one reduce input is, so that damage can be told by whose it is.
@@ -51,6 +44,7 @@ struct InputPlace {
   AttemptId output;
   WorkerId from;
   ReduceInput input;
+  bool is_foreign_file = false;
 };
 
 }  // namespace
@@ -130,11 +124,7 @@ Result<TaskOutput> SimExecutor::ExecuteMap(const StartTask& task, const SimJob& 
   spec.run = MakeRun(task.attempt, 0);
   MR_ASSIGN_OR_RETURN(const MapTaskResult result,
                       ExecuteMapTask(files_, job.job->graph(), job.inputs, options, spec));
-  TaskOutput output;
-  AddResult(result, output);
-  AddRun(result.run, output);
-  output.records_in = result.records_read;
-  output.bytes_in = result.stored_bytes_read;
+  MR_ASSIGN_OR_RETURN(TaskOutput output, ReportOf(files_, result));
   held_[task.attempt].runs = {result.run.info};
   return output;
 }
@@ -159,6 +149,12 @@ Result<TaskOutput> SimExecutor::ExecuteReduce(const StartChild& start, const Sim
                                  {slice.begin, slice.end},
                                  slice.block_bytes_max}});
       at += slice.end - slice.begin;
+    }
+    for (const FetchFile& file : fetched.files) {
+      places.push_back({source_index(fetched.key.source), file.output, fetched.key.from,
+                        RunInfo{file.path, file.file_id, file.file_bytes, file.record_count,
+                                file.key_bytes, file.value_bytes, file.block_bytes_max},
+                        /*is_foreign_file=*/true});
     }
   }
   for (const AttemptId& output : start.local_outputs) {
@@ -210,20 +206,18 @@ Result<TaskOutput> SimExecutor::ExecuteReduce(const StartChild& start, const Sim
         }
         if (status.ok()) continue;
         if (place.from != WorkerId()) failure->source = place.from;
+        // The next attempt gets its bytes, and then it shows whether they are damaged.
+        if (place.is_foreign_file) return Status::Unavailable(status.message());
         failure->damaged = place.output;
         break;
       }
     }
     return result.error();
   }
-  TaskOutput output;
-  AddResult(*result, output);
+  MR_ASSIGN_OR_RETURN(TaskOutput output, ReportOf(files_, *result));
   output.bytes_in = InputBytes(start, job);
   Held& held = held_[task.attempt];
   for (const ReduceTaskResult::Next& next : result->next) {
-    AddRun(next.run, output);
-    output.reject_count += next.rejects.count;
-    output.rejects.push_back(next.rejects.rows);
     held.runs.push_back(next.run.info);
   }
   for (const FetchedSource& fetched : start.inputs)
@@ -236,7 +230,10 @@ std::uint64_t SimExecutor::InputBytes(const StartChild& start, const SimJob& job
   if (start.task.kind == TaskKind::kMap)
     return job.phases[id.phase.index].splits[id.index].stored_bytes;
   std::uint64_t bytes = 0;
-  for (const FetchedSource& fetched : start.inputs) bytes += fetched.bytes;
+  for (const FetchedSource& fetched : start.inputs) {
+    bytes += fetched.bytes;
+    for (const FetchFile& file : fetched.files) bytes += file.file_bytes;
+  }
   for (const AttemptId& output : start.local_outputs) {
     const auto held = held_.find(output);
     if (held == held_.end()) continue;
@@ -277,6 +274,23 @@ PieceRead SimExecutor::Read(const ReadPiece& read) {
   }
   piece.stream_bytes = at;
   answer.piece = std::move(piece);
+  return answer;
+}
+
+FilesListed SimExecutor::List(const ListFiles& list) const {
+  FilesListed answer{list.reader_worker, list.request, std::vector<FetchFile>(), std::nullopt};
+  for (const AttemptId& output : list.outputs) {
+    const auto held = held_.find(output);
+    if (held == held_.end() || list.request.source.channel >= held->second.runs.size()) {
+      answer.files = Status::Corrupt("the output is gone");
+      answer.damaged = output;
+      return answer;
+    }
+    const RunInfo& run = held->second.runs[list.request.source.channel];
+    answer.files->push_back({output, disk_ + run.path, run.file_id, run.file_bytes,
+                             run.record_count, run.key_bytes, run.value_bytes,
+                             run.block_bytes_max});
+  }
   return answer;
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "mapreduce/proto/messages.h"
 #include "mapreduce/shuffle/merge_passes.h"
 #include "mapreduce/shuffle/run_reader.h"
+#include "tests/simulation/sim_host.h"
 #include "tests/simulation/sim_job.h"
 #include "worker/worker.h"
 
@@ -34,8 +36,13 @@ struct ExecutorKnobs {
 /// One life of a worker's shell. One thread.
 class SimExecutor {
  public:
-  SimExecutor(FileSystem& files, const ExecutorKnobs& knobs, std::uint64_t file_id_seed)
-      : files_(files), knobs_(knobs), next_file_id_(file_id_seed) {}
+  /// `disk`: what others on its host call its own disk, `others`: theirs (sim_host.h).
+  SimExecutor(FileSystem& files, const ExecutorKnobs& knobs, std::uint64_t file_id_seed,
+              std::string disk, SimHost::Disks others)
+      : files_(files, std::move(others)),
+        knobs_(knobs),
+        next_file_id_(file_id_seed),
+        disk_(std::move(disk)) {}
 
   /// Empties the spool.
   Status Start();
@@ -44,6 +51,7 @@ class SimExecutor {
   /// What the attempt reads.
   std::uint64_t InputBytes(const StartChild& start, const SimJob& job) const;
   PieceRead Read(const ReadPiece& read);
+  FilesListed List(const ListFiles& list) const;
   Status Drop(const DropAttempt& drop);
 
  private:
@@ -57,9 +65,10 @@ class SimExecutor {
   Status MakeAttemptFolders(const AttemptId& attempt, const std::string& run, bool has_parts);
   NewRun MakeRun(const AttemptId& attempt, std::size_t channel);
 
-  FileSystem& files_;
+  SimHost files_;
   const ExecutorKnobs knobs_;
   std::uint64_t next_file_id_;
+  const std::string disk_;
   std::map<AttemptId, Held> held_;
   std::map<FetchKey, std::unique_ptr<WritableFile>> spools_;  // Being fetched.
 };

@@ -198,7 +198,7 @@ void Simulation::Carry(int slot, MasterActions& actions) {
     } else if (const auto* publish = std::get_if<PublishRun>(&action)) {
       DoOutputStep(slot, publish->run, true);
     } else if (const auto* clean = std::get_if<CleanRun>(&action)) {
-      Clean(slot, clean->name);
+      Clean(slot, clean->output);
     } else if (const auto* note = std::get_if<millrace::Note>(&action)) {
       Trace("master: ", note->text);
     } else if (std::holds_alternative<StandDown>(action)) {
@@ -302,9 +302,9 @@ void Simulation::DoOutputStep(int slot, JobRunId id, bool publishes) {
   if (publishes) {
     std::vector<PublishedPart> parts;
     const std::vector<PublishedFile> last = LastFiles(run, &parts);
-    status = PublishOutput(*master.out_files, output, parts, last);
+    status = PublishOutput(*master.out_files, output, parts, last, /*replaces=*/false);
   } else {
-    status = PrepareOutput(*master.out_files, output);
+    status = PrepareOutput(*master.out_files, output, {"sim", run.spec().name});
   }
   if (MasterDied(slot)) return;
   if (!status.ok()) ++output_failures_[id];
@@ -319,13 +319,13 @@ void Simulation::DoOutputStep(int slot, JobRunId id, bool publishes) {
   });
 }
 
-void Simulation::Clean(int slot, const std::string& name) {
+void Simulation::Clean(int slot, const std::string& output) {
   MasterNode& master = masters_[slot];
   if (!IsNewest(slot)) return;
-  const Status status = CleanOutput(*master.out_files, OutputOf(name));
+  const Status status = CleanOutput(*master.out_files, output, "sim");
   if (MasterDied(slot) || status.ok()) return;
-  After(1'000, [this, slot, name, life = master.life] {
-    OnNode(masters_[slot], life, [this, slot, name] { Clean(slot, name); });
+  After(1'000, [this, slot, output, life = master.life] {
+    OnNode(masters_[slot], life, [this, slot, output] { Clean(slot, output); });
   });
 }
 

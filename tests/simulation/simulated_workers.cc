@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace millrace {
+namespace {
+
+// Where a worker's own disk is mounted for the others of its host.
+std::string DiskOf(int index) { return "/disk-" + std::to_string(index); }
+
+}  // namespace
 
 void Simulation::StartWorker(int index) {
   WorkerNode& node = *workers_[static_cast<std::size_t>(index)];
@@ -26,7 +32,17 @@ void Simulation::StartWorker(int index) {
   ExecutorKnobs knobs;
   knobs.spill_everything = schedule_.spill_everything;
   knobs.block_bytes = schedule_.block_bytes;
-  node.executor = std::make_unique<SimExecutor>(*node.mounts, knobs, random_.Next() >> 1);
+  // In some schedules two workers each share a host.
+  const auto host_of = [this](int worker) {
+    return schedule_.seed % 3 == 0 ? "host-" + std::to_string(worker / 2) : std::string();
+  };
+  SimHost::Disks others;
+  for (const auto& other : workers_) {
+    if (other->index != index && !host_of(index).empty() && host_of(other->index) == host_of(index))
+      others[DiskOf(other->index)] = std::make_unique<SimFileSystem>(*other->spool_disk, client);
+  }
+  node.executor = std::make_unique<SimExecutor>(*node.mounts, knobs, random_.Next() >> 1,
+                                                DiskOf(index), std::move(others));
   const Status status = node.executor->Start();
   if (WorkerDied(index)) return;
   if (!status.ok()) {
@@ -38,6 +54,7 @@ void Simulation::StartWorker(int index) {
   WorkerOptions options;
   options.host = "host-" + std::to_string(index);
   options.endpoint = options.host;
+  options.host_id = host_of(index);
   options.slots = schedule_.slots;
   options.slot_memory_bytes = 1 << 30;
   options.no_progress_ms = 20'000;
@@ -141,6 +158,8 @@ void Simulation::Carry(int index, WorkerActions& actions) {
       PieceRead piece = node.executor->Read(*read);
       if (WorkerDied(index)) return;
       later(1, std::move(piece));
+    } else if (const auto* list = std::get_if<ListFiles>(&action)) {
+      later(1, node.executor->List(*list));
     } else if (const auto* drop = std::get_if<DropAttempt>(&action)) {
       Drop(index, *drop);
     } else if (const auto* leave = std::get_if<Leave>(&action)) {

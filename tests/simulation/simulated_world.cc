@@ -48,6 +48,7 @@ SimOutcome Simulation::Run() {
     run.job = &job;
     run.spec = job.spec;
     run.spec.name = run.name;
+    run.spec.output = OutputOf(run.name);
     run.spec.user = i == 0 ? "ann" : "bob";
     run.spec.parallel_max = schedule_.parallel_max;
     if (schedule_.probe == Probe::kPoison && schedule_.seed % 2 == 0)

@@ -194,7 +194,7 @@ class Simulation final : public TestHooks {
   void WakeMaster(int slot);
   bool IsNewest(int slot);
   void DoOutputStep(int slot, JobRunId run, bool publishes);
-  void Clean(int slot, const std::string& name);
+  void Clean(int slot, const std::string& output);
   std::vector<PublishedFile> LastFiles(const JobRun& run, std::vector<PublishedPart>* parts) const;
 
   // Workers.

@@ -300,5 +300,83 @@ TEST_F(FetcherTest, HasNothingToWaitForWithoutStreams) {
   EXPECT_THAT(fetcher_.Fetched(Reduce(0)), IsEmpty());
 }
 
+// ---- Files instead of a stream
+
+FetchFile FileOf(const AttemptId& output, const std::string& path) {
+  FetchFile file;
+  file.output = output;
+  file.path = path;
+  return file;
+}
+
+class FetcherOnOneHostTest : public FetcherTest {
+ protected:
+  static FetchLimits OnHost() {
+    FetchLimits limits = kLimits;
+    limits.host = "host";
+    return limits;
+  }
+  void Start(const AttemptId& reader = Reduce(0)) {
+    host_.Add({reader, {}, kPeer}, SetOf(kPeer, {Map(0), Map(1)}), {});
+    host_.Tick(now_ms_, out_);
+  }
+  FetchFiles Files(const AttemptId& reader = Reduce(0)) const {
+    return {reader, {}, {FileOf(Map(0), "/a"), FileOf(Map(1), "/b")}};
+  }
+
+  Fetcher host_{OnHost()};
+};
+
+TEST_F(FetcherOnOneHostTest, TakesFilesAsTheWholeStream) {
+  Start();
+  EXPECT_EQ(Sent<FetchRequest>().at(0).host, "host");
+  host_.Take(kPeer, Files());
+  ASSERT_TRUE(host_.IsDone(Reduce(0)));
+  const std::vector<FetchedSource> fetched = host_.Fetched(Reduce(0));
+  ASSERT_THAT(fetched, SizeIs(1));
+  EXPECT_THAT(fetched[0].files, ElementsAre(FileOf(Map(0), "/a"), FileOf(Map(1), "/b")));
+  EXPECT_THAT(fetched[0].slices, IsEmpty());
+  EXPECT_EQ(host_.NextTimerMs(), UINT64_MAX);
+}
+
+// Files that could not be read are not asked for again.
+TEST_F(FetcherOnOneHostTest, WantsTheBytesForALaterAttempt) {
+  Start(Reduce(0, 2));
+  EXPECT_EQ(Sent<FetchRequest>().at(0).host, "");
+  host_.Take(kPeer, Files(Reduce(0, 2)));
+  EXPECT_FALSE(host_.IsDone(Reduce(0, 2)));
+}
+
+TEST_F(FetcherOnOneHostTest, GoesOnWithAStreamThatHasBegun) {
+  Start();
+  EXPECT_EQ(host_.Take(kPeer, Piece(0, 4, 12), now_ms_, out_), "abcd");
+  host_.Take(kPeer, Files());
+  EXPECT_FALSE(host_.IsDone(Reduce(0)));
+  Sent<FetchRequest>();
+  now_ms_ += 1'000;
+  host_.Tick(now_ms_, out_);
+  EXPECT_EQ(Sent<FetchRequest>().at(0).host, "");
+}
+
+TEST_F(FetcherOnOneHostTest, RefusesOtherFilesThanTheSets) {
+  Start();
+  for (const FetchFiles& other :
+       {FetchFiles{Reduce(0), {}, {FileOf(Map(0), "/a")}},
+        FetchFiles{Reduce(0), {}, {FileOf(Map(0), "/a"), FileOf(Map(2), "/b")}},
+        FetchFiles{Reduce(0), {}, {FileOf(Map(0), "/a"), FileOf(Map(1), "b")}}}) {
+    host_.Take(kPeer, other);
+    EXPECT_FALSE(host_.IsDone(Reduce(0)));
+  }
+  host_.Take(kOther, Files());
+  EXPECT_FALSE(host_.IsDone(Reduce(0)));
+}
+
+TEST_F(FetcherTest, TakesNoFilesThatItDidNotAskFor) {
+  Add(kPeer);
+  Tick();
+  fetcher_.Take(kPeer, FetchFiles{Reduce(0), {}, {FileOf(Map(0), "/a"), FileOf(Map(1), "/b")}});
+  EXPECT_FALSE(fetcher_.IsDone(Reduce(0)));
+}
+
 }  // namespace
 }  // namespace millrace

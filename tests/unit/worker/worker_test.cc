@@ -95,7 +95,7 @@ TEST(WorkerTest, TakesNoTasksFromAnEpochThatHasNotWelcomedIt) {
 TEST(WorkerTest, IgnoresTheWelcomeForAnotherHello) {
   TestShell shell;
   shell.FromMaster(HelloWanted{});
-  shell.FromMaster(Welcome{999, kHeartbeatMs, kLeaseMs, {}, {}});
+  shell.FromMaster(Welcome{999, kHeartbeatMs, kLeaseMs, {}, {}, {}, 1});
   EXPECT_FALSE(shell.worker().has_lease(shell.now_ms()));
   shell.FromMaster(StartOf(Map(0), 1));
   EXPECT_THAT(shell.Started(), IsEmpty());
@@ -250,12 +250,12 @@ TEST(WorkerTest, AsksForAPlanUntilItComesAndStartsNothingBefore) {
   shell.Register();
   shell.holds_plans = true;
   shell.FromMaster(StartOf(Map(0), 1));
-  shell.Advance(2'000);
+  shell.Advance(6'000);
   EXPECT_THAT(shell.ToldMaster<PlanWanted>(), SizeIs(3));
   EXPECT_THAT(shell.Started(), IsEmpty());
-  shell.FromMaster(RunPlan{JobRunId{2}, "other", "of another run"});
+  shell.FromMaster(RunPlan{JobRunId{2}, "other", "/out/other", "of another run"});
   EXPECT_THAT(shell.Started(), IsEmpty());
-  shell.FromMaster(RunPlan{JobRunId{1}, "run", "the plan"});
+  shell.FromMaster(RunPlan{JobRunId{1}, "run", "/out/run", "the plan"});
   EXPECT_THAT(shell.Started(), ElementsAre(Map(0)));
 }
 
@@ -629,10 +629,25 @@ FetchRequest RequestFor(const std::vector<AttemptId>& outputs) {
   const SourceSet set = SetOf(kSelf, outputs);
   FetchRequest request;
   request.reader = Reduce(0);
+  request.holder = kSelf;
   request.output_count = set.output_count;
   request.outputs_hash = set.outputs_hash;
   request.credit_bytes = 1'000;
   return request;
+}
+
+// Its port was another worker's, maybe of another cluster, with outputs of the same ids.
+TEST(WorkerTest, RefusesWhatIsAskedOfAnotherWorker) {
+  TestShell shell;
+  shell.Register();
+  shell.Hold(Map(0));
+  FetchRequest request = RequestFor({Map(0)});
+  request.holder = kOther;
+  shell.FromWorker(kPeer, request);
+  EXPECT_THAT(shell.Take<ReadPiece>(), IsEmpty());
+  const std::vector<FetchRefused> refused = shell.Told<FetchRefused>(kPeer);
+  ASSERT_THAT(refused, SizeIs(1));
+  EXPECT_NE(refused[0].code, StatusCode::kUnavailable);  // To ask again is in vain.
 }
 
 TEST(WorkerTest, ServesExactlyTheSetThatIsAskedFor) {
@@ -720,6 +735,127 @@ TEST(WorkerTest, DoesNotSpinForAPlanThatNobodyWaitsFor) {
     shell.Advance(1);
   }
   EXPECT_LT(due, 10);
+}
+
+// ---- Workers on one host
+
+WorkerOptions OnHost(const std::string& host_id) {
+  WorkerOptions options;
+  options.host_id = host_id;
+  return options;
+}
+FetchRequest RequestOf(const std::vector<AttemptId>& outputs, const std::string& host) {
+  const SourceSet set = SetOf(kSelf, outputs);
+  FetchRequest request;
+  request.reader = Reduce(0);
+  request.holder = kSelf;
+  request.output_count = set.output_count;
+  request.outputs_hash = set.outputs_hash;
+  request.credit_bytes = 100;
+  request.host = host;
+  return request;
+}
+FetchFile FileOf(const AttemptId& output, const std::string& path) {
+  FetchFile file;
+  file.output = output;
+  file.path = path;
+  return file;
+}
+
+TEST(WorkerTest, NamesItsFilesToAReaderOnItsHost) {
+  TestShell shell(OnHost("here"));
+  shell.Register();
+  shell.Hold(Map(0));
+  shell.FromWorker(kPeer, RequestOf({Map(0)}, "here"));
+  const std::vector<ListFiles> lists = shell.Take<ListFiles>();
+  ASSERT_THAT(lists, SizeIs(1));
+  EXPECT_EQ(lists[0].reader_worker, kPeer);
+  EXPECT_THAT(lists[0].outputs, ElementsAre(Map(0)));
+  EXPECT_THAT(shell.Take<ReadPiece>(), IsEmpty());
+  shell.Step(FilesListed{kPeer, lists[0].request, std::vector{FileOf(Map(0), "/run")}, {}});
+  const std::vector<FetchFiles> files = shell.Told<FetchFiles>(kPeer);
+  ASSERT_THAT(files, SizeIs(1));
+  EXPECT_EQ(files[0].reader, Reduce(0));
+  EXPECT_THAT(files[0].files, ElementsAre(FileOf(Map(0), "/run")));
+}
+
+TEST(WorkerTest, SendsBytesToReadersElsewhere) {
+  for (const char* own : {"here", ""}) {
+    for (const char* host : {"there", ""}) {
+      TestShell shell(OnHost(own));
+      shell.Register();
+      shell.Hold(Map(0));
+      shell.FromWorker(kPeer, RequestOf({Map(0)}, host));
+      EXPECT_THAT(shell.Take<ListFiles>(), IsEmpty());
+      EXPECT_THAT(shell.Take<ReadPiece>(), SizeIs(1));
+    }
+  }
+}
+
+TEST(WorkerTest, SendsBytesToWhoeverHasSomeAlready) {
+  TestShell shell(OnHost("here"));
+  shell.Register();
+  shell.Hold(Map(0));
+  FetchRequest request = RequestOf({Map(0)}, "here");
+  request.resume_at = 7;
+  shell.FromWorker(kPeer, request);
+  EXPECT_THAT(shell.Take<ReadPiece>(), SizeIs(1));
+}
+
+TEST(WorkerTest, SendsBytesWhereTheFilesAreTooManyForOneMessage) {
+  TestShell shell(OnHost("here"));
+  shell.Register();
+  std::vector<FetchFile> files;
+  for (std::uint32_t i = 0; i < 5'000; ++i)
+    files.push_back(FileOf(Map(i), std::string(4'096, 'x')));
+  shell.Hold(Map(0));
+  shell.FromWorker(kPeer, RequestOf({Map(0)}, "here"));
+  shell.Step(FilesListed{kPeer, shell.Take<ListFiles>().at(0).request, files, {}});
+  EXPECT_THAT(shell.Told<FetchFiles>(kPeer), IsEmpty());
+  EXPECT_THAT(shell.Take<ReadPiece>(), SizeIs(1));
+}
+
+TEST(WorkerTest, SaysWhichOutputIsGone) {
+  TestShell shell(OnHost("here"));
+  shell.Register();
+  shell.Hold(Map(0));
+  shell.FromWorker(kPeer, RequestOf({Map(0)}, "here"));
+  shell.Step(
+      FilesListed{kPeer, shell.Take<ListFiles>().at(0).request, Status::Corrupt("gone"), Map(0)});
+  const std::vector<FetchRefused> refused = shell.Told<FetchRefused>(kPeer);
+  ASSERT_THAT(refused, SizeIs(1));
+  EXPECT_EQ(refused[0].code, StatusCode::kCorrupt);
+  EXPECT_EQ(refused[0].damaged, Map(0));
+}
+
+TEST(WorkerTest, GivesTheChildFilesOfItsHost) {
+  TestShell shell(OnHost("here"));
+  shell.Register();
+  StartTask start = StartOf(Reduce(0), shell.NextOrder());
+  start.kind = TaskKind::kReduce;
+  start.sources = {SetOf(kPeer, {Map(0)})};
+  shell.FromMaster(start);
+  EXPECT_EQ(shell.Told<FetchRequest>(kPeer).at(0).host, "here");
+  shell.FromWorker(kPeer, FetchFiles{Reduce(0), {}, {FileOf(Map(0), "/run")}});
+  const std::vector<StartChild> started = shell.Take<StartChild>();
+  ASSERT_THAT(started, SizeIs(1));
+  ASSERT_THAT(started[0].inputs, SizeIs(1));
+  EXPECT_THAT(started[0].inputs[0].files, ElementsAre(FileOf(Map(0), "/run")));
+}
+
+TEST(WorkerTest, LetsAChildLiveThatMovesWithinWhatItHasRead) {
+  WorkerOptions options;
+  options.no_progress_ms = 10'000;
+  TestShell shell(options);
+  shell.Register();
+  shell.FromMaster(StartOf(Map(0), shell.NextOrder()));
+  for (std::uint64_t moves = 1; moves < 5; ++moves) {
+    shell.Advance(6'000);
+    shell.Step(ChildProgressed{Map(0), 1, 1, {}, moves});
+  }
+  EXPECT_THAT(shell.Take<KillChild>(), IsEmpty());
+  shell.Advance(11'000);
+  EXPECT_THAT(shell.Take<KillChild>(), SizeIs(1));
 }
 
 }  // namespace

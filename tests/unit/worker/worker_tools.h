@@ -169,7 +169,7 @@ class TestShell {
         answers_.push_back(HeartbeatAck{last_sequence_});
       const auto* wanted = std::get_if<PlanWanted>(&send->message.body);
       if (wanted != nullptr && !holds_plans)
-        answers_.push_back(RunPlan{wanted->run, "run", "the plan"});
+        answers_.push_back(RunPlan{wanted->run, "run", "/out/run", "the plan"});
     }
   }
 

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/worker_command.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/console.h"
+#include "cli/service_limits.h"
+#include "cli/service_log.h"
+#include "cli/stop_signal.h"
+#include "mapreduce/engine/run.h"
+#include "mapreduce/proto/limits.h"
+#include "worker/worker_process.h"
+
+namespace millrace {
+namespace {
+
+constexpr int kExitRefused = 69;
+constexpr std::uint64_t kNoProgressSecondsMax = 30 * 24 * 3600;
+
+Result<WorkerProcessOptions> OptionsOf(const Arguments& arguments) {
+  WorkerProcessOptions options;
+  if (!arguments.Has("--master")) {
+    return Status::InvalidArgument(
+        "--master is missing; say where the master listens: --master tcp://127.0.0.1:5801");
+  }
+  if (!arguments.Has("--spool")) {
+    return Status::InvalidArgument(
+        "--spool is missing; say which directory of this machine holds what tasks leave");
+  }
+  MR_ASSIGN_OR_RETURN(options.master, Endpoint::Parse(arguments.Get("--master")));
+  MR_RETURN_IF_ERROR(CheckConnectable(options.master));
+  MR_ASSIGN_OR_RETURN(options.listen,
+                      Endpoint::Parse(arguments.Get("--listen", "tcp://127.0.0.1:*")));
+  MR_RETURN_IF_ERROR(CheckListenable(options.listen));
+  if (arguments.Has("--advertise")) {
+    MR_ASSIGN_OR_RETURN(options.advertise, Endpoint::Parse(arguments.Get("--advertise")));
+    MR_RETURN_IF_ERROR(CheckConnectable(options.advertise));
+  }
+  options.spool_directory = arguments.Get("--spool");
+  WorkerOptions& worker = options.worker;
+  MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> slots,
+                      CountFlag(arguments, "--slots", 1, kSlotsMax));
+  worker.slots =
+      static_cast<std::uint32_t>(slots.value_or(static_cast<std::uint64_t>(UsableCores())));
+  MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> memory, SizeFlag(arguments, "--memory"));
+  worker.slot_memory_bytes = memory.value_or(kDefaultMemoryBytes) / worker.slots;
+  MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> spool_bytes,
+                      SizeFlag(arguments, "--spool-size"));
+  worker.spool_bytes_max = spool_bytes.value_or(UINT64_MAX);
+  MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> no_progress_seconds,
+                      CountFlag(arguments, "--no-progress-timeout", 1, kNoProgressSecondsMax));
+  if (no_progress_seconds) worker.no_progress_ms = *no_progress_seconds * 1000;
+  options.reads_directly = !arguments.Has("--no-direct-reads");
+  options.log = ServiceLog("worker", arguments.Has("--quiet"));
+  return options;
+}
+
+// SIGTERM and SIGHUP drain; a second one, SIGINT and the end of standard input end it at once.
+Result<int> Work(const Arguments& arguments) {
+  MR_ASSIGN_OR_RETURN(const WorkerProcessOptions options, OptionsOf(arguments));
+  RaiseDescriptorLimit();
+  KeepBuffers();
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop,
+                      StopSignal::Watch(arguments.Has("--exit-on-stdin-eof")));
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<WorkerProcess> worker, WorkerProcess::Start(options));
+  bool is_draining = false;
+  while (true) {
+    MR_ASSIGN_OR_RETURN(const std::optional<Status> left, worker->Run(stop->fd()));
+    if (left && left->ok()) return kExitOk;
+    if (left) {
+      PrintMessage(left->message());
+      return kExitRefused;
+    }
+    if (!stop->HasCome()) continue;
+    if (stop->exit_code() != kExitTerminated || is_draining) {
+      options.log("ends at once");
+      return stop->exit_code();
+    }
+    is_draining = true;
+    worker->Drain();
+  }
+}
+
+}  // namespace
+
+int WorkerCommand(const Arguments& arguments) {
+  const Result<int> exit_code = Work(arguments);
+  if (exit_code.ok()) return *exit_code;
+  PrintMessage(exit_code.error().message());
+  return ExitCode(exit_code.error());
+}
+
+}  // namespace millrace

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/task_assignment.h"
+
+#include <cstdio>
+#include <utility>
+
+namespace millrace {
+namespace {
+
+TaskPiece PieceOf(const ClusterPlan& plan, const SplitPiece& piece) {
+  const Shard& shard = plan.inputs[static_cast<std::size_t>(piece.input)]
+                           .shards[static_cast<std::size_t>(piece.shard)];
+  TaskPiece of{static_cast<std::uint32_t>(piece.shard), shard, piece.range};
+  std::vector<ShardFrame>& frames = of.file.frames;
+  std::erase_if(frames, [&](const ShardFrame& frame) {
+    return frame.stored_offset < piece.range.stored_begin;
+  });
+  return of;
+}
+
+}  // namespace
+
+std::string TaskNameOf(const TaskAssignment& assignment) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "%s-%05u", assignment.kind == TaskKind::kMap ? "map" : "reduce",
+                assignment.attempt.task.index);
+  return name;
+}
+
+Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& task,
+                                    const TaskPlaces& places) {
+  const TaskId& id = task.attempt.task;
+  if (id.phase.index >= plan.phases.size())
+    return Status::InvalidArgument("the plan has no phase ", id.phase.index);
+  const ClusterPhase& phase = plan.phases[id.phase.index];
+  if (phase.kind != task.kind) return Status::InvalidArgument("task ", id, " is of another kind");
+  if (phase.channels != places.runs.size())
+    return Status::InvalidArgument("task ", id, " makes ", phase.channels, " run files");
+
+  TaskAssignment assignment;
+  assignment.attempt = task.attempt;
+  assignment.kind = task.kind;
+  assignment.stage = phase.stage;
+  assignment.source = phase.source;
+  assignment.job = plan.plan.job();
+  for (const proto::Parameter& param : plan.plan.parameters())
+    assignment.params[param.name()] = param.value();
+  assignment.date = plan.plan.date();
+  assignment.parts = plan.plan.parts();
+  MR_ASSIGN_OR_RETURN(assignment.compression, ParseCompression(plan.plan.compression()));
+  assignment.code = plan.plan.code();
+  assignment.directory = plan.plan.directory();
+  assignment.modules = places.modules;
+  assignment.memory_bytes = places.memory_bytes;
+  assignment.scratch_directory = places.scratch_directory;
+  assignment.runs = places.runs;
+  if (!phase.outputs.empty()) assignment.output_directory = places.output_directory;
+  assignment.set_aside = task.set_aside;
+  if (phase.is_map()) {
+    if (id.index >= phase.splits.size())
+      return Status::InvalidArgument("phase ", id.phase, " has no task ", id.index);
+    const Split& split = phase.splits[id.index];
+    for (const SplitPiece& piece : split.pieces) assignment.pieces.push_back(PieceOf(plan, piece));
+    assignment.stored_bytes = split.stored_bytes;
+    if (phase.is_map_alone()) assignment.part = id.index;
+  } else {
+    assignment.part = id.index;
+    assignment.range = {task.borders.begin, task.borders.end};
+    assignment.inputs = places.inputs;
+  }
+  // A share in percent is for the master to judge, over all tasks.
+  if (plan.max_rejects.percent < 0) assignment.rejects_max = plan.max_rejects.count;
+  return assignment;
+}
+
+}  // namespace millrace

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WORKER_TASK_ASSIGNMENT_H_
+#define WORKER_TASK_ASSIGNMENT_H_
+
+// What a worker tells the child that executes a task attempt, and what the child answers. On their
+// way between the two: task_codec.h.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mapreduce/base/hash.h"
+#include "mapreduce/base/status.h"
+#include "mapreduce/engine/cluster_plan.h"
+#include "mapreduce/engine/single_task.h"
+#include "mapreduce/io/shard.h"
+#include "mapreduce/proto/messages.h"
+#include "mapreduce/shuffle/merge_passes.h"
+#include "mapreduce/shuffle/run_cursor.h"
+#include "mapreduce/shuffle/run_writer.h"
+
+namespace millrace {
+
+/// A piece of a shard.
+struct TaskPiece {
+  std::uint32_t shard = 0;  ///< Its number in the plan's input.
+  Shard file;               ///< Its frames: those from the piece's begin on are enough.
+  ShardRange range;
+};
+
+/// What an earlier execution of the task has made: another one has to make the same.
+struct TaskReference {
+  Hash128 digest;
+  std::vector<RunInfo> runs;  ///< By channel.
+  std::string output_directory;
+  std::vector<PartRecord> parts;
+};
+
+/// All that a child is told. Paths are absolute, but for those of shards.
+struct TaskAssignment {
+  AttemptId attempt;
+  TaskKind kind = TaskKind::kMap;
+  std::uint32_t stage = 0;
+  std::uint32_t source = 0;  ///< Of a map: of the stage's.
+  std::uint32_t part = 0;    ///< Of the output: of a reduce, and of a map in a stage without.
+
+  std::string job;
+  std::map<std::string, std::string> params;
+  std::string date;
+  std::uint32_t parts = 1;
+  Compression compression = Compression::kNone;
+  std::string code;       ///< Plan.code; "" is not looked at.
+  std::string directory;  ///< Where relative paths of shards start; "" if there are none.
+  std::vector<std::string> modules;  ///< Files to load.
+
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20;  ///< The engine's budget.
+  std::uint64_t block_bytes = 0;  ///< Of run files; 0: as the memory allows.
+  std::string scratch_directory;  ///< Exists, empty.
+  std::vector<NewRun> runs;       ///< By channel.
+  /// The attempt's own. The child makes it, without parents, and empties it if it is there; "": it
+  /// writes no parts.
+  std::string output_directory;
+
+  std::vector<TaskPiece> pieces;  ///< Of a map.
+  std::uint64_t stored_bytes = 0;
+  KeyRange range;                   ///< Of a reduce.
+  std::vector<ReduceInput> inputs;  ///< Of a reduce: in the order of (source, map task).
+  std::vector<RecordPosition> set_aside;
+  std::uint64_t rejects_max = UINT64_MAX;
+  std::optional<TaskReference> reference;
+};
+
+/// The attempt succeeded.
+struct TaskSuccess {
+  TaskOutput output;
+  std::vector<RunInfo> runs;  ///< By channel.
+};
+
+/// It did not. As the child says it; the worker knows whose the damaged input is.
+struct TaskFault {
+  StatusCode code = StatusCode::kInternal;
+  std::string message;
+  std::optional<std::uint32_t> damaged_input;  ///< Of TaskAssignment::inputs.
+};
+
+using ChildAnswer = std::variant<TaskSuccess, TaskFault>;
+
+/// What the worker's shell decides for an attempt.
+struct TaskPlaces {
+  std::vector<std::string> modules;  ///< The plan's, as files here.
+  std::uint64_t memory_bytes = 0;
+  std::string scratch_directory;
+  std::vector<NewRun> runs;         ///< One for each channel of the phase.
+  std::string output_directory;     ///< Where the phase writes parts.
+  std::vector<ReduceInput> inputs;  ///< Of a reduce.
+};
+
+/// The assignment for a task of a plan. kInvalidArgument for a task that the plan doesn't have.
+Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& task,
+                                    const TaskPlaces& places);
+
+/// "map-00012", "reduce-00003": what the engine calls it.
+std::string TaskNameOf(const TaskAssignment& assignment);
+
+}  // namespace millrace
+
+#endif  // WORKER_TASK_ASSIGNMENT_H_

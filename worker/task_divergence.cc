@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/task_divergence.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "mapreduce/engine/output_reader.h"
+#include "mapreduce/shuffle/run_reader.h"
+#include "worker/task_ending.h"
+
+namespace millrace {
+namespace {
+
+/// The records of a run file, one at a time.
+class Records {
+ public:
+  static Result<std::unique_ptr<Records>> Open(FileSystem& files, const RunInfo& info) {
+    MR_ASSIGN_OR_RETURN(const std::shared_ptr<const RunFile> file, RunFile::Open(files, info));
+    auto records = std::make_unique<Records>();
+    MR_ASSIGN_OR_RETURN(records->cursor_, file->Read({}));
+    return records;
+  }
+  /// Null at the end; lives until the next call.
+  Result<const RecordView*> Next() {
+    if (is_over_) return static_cast<const RecordView*>(nullptr);
+    if (at_ == batch_.size()) {
+      at_ = 0;
+      MR_ASSIGN_OR_RETURN(const bool more, cursor_->Next(&batch_));
+      is_over_ = !more;
+      if (is_over_) return static_cast<const RecordView*>(nullptr);
+    }
+    return &batch_[at_++];
+  }
+
+ private:
+  std::unique_ptr<RunCursor> cursor_;
+  std::span<const RecordView> batch_;
+  std::size_t at_ = 0;
+  bool is_over_ = false;
+};
+
+// The first key at which the two are not the same.
+Result<std::optional<std::string>> FirstKey(FileSystem& files, const RunInfo& before,
+                                            const RunInfo& now) {
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Records> a, Records::Open(files, before));
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Records> b, Records::Open(files, now));
+  for (;;) {
+    MR_ASSIGN_OR_RETURN(const RecordView* const left, a->Next());
+    MR_ASSIGN_OR_RETURN(const RecordView* const right, b->Next());
+    if (left == nullptr && right == nullptr) return std::optional<std::string>();
+    if (left == nullptr) return std::optional<std::string>(right->key_view());
+    if (right == nullptr) return std::optional<std::string>(left->key_view());
+    if (left->key_view() == right->key_view() && left->value_view() == right->value_view())
+      continue;
+    return std::optional<std::string>(std::min(left->key_view(), right->key_view()));
+  }
+}
+
+/// The lines of a part, one at a time.
+class Rows {
+ public:
+  explicit Rows(std::unique_ptr<OutputReader> reader) : reader_(std::move(reader)) {}
+  /// Nothing at the end.
+  Result<std::optional<std::string>> Next() {
+    std::string row;
+    for (;;) {
+      const std::size_t end = rest_.find('\n');
+      row += rest_.substr(0, end);
+      if (end != rest_.npos) {
+        rest_.remove_prefix(end + 1);
+        return std::optional<std::string>(std::move(row));
+      }
+      MR_ASSIGN_OR_RETURN(rest_, reader_->Next());
+      if (rest_.empty()) return row.empty() ? std::nullopt : std::optional<std::string>(row);
+    }
+  }
+
+ private:
+  std::unique_ptr<OutputReader> reader_;
+  std::string_view rest_;
+};
+
+struct PlacedPart {
+  const std::string& directory;
+  const PartRecord& part;
+};
+
+Result<std::unique_ptr<Rows>> OpenRows(FileSystem& files, const PlacedPart& placed,
+                                       Compression compression) {
+  MR_ASSIGN_OR_RETURN(std::unique_ptr<OutputReader> reader,
+                      OutputReader::Open(files, JoinPath(placed.directory, placed.part.path),
+                                         placed.part.bytes, compression));
+  return std::make_unique<Rows>(std::move(reader));
+}
+
+// "row 3: 'x'"; nothing where all rows are the same.
+Result<std::optional<std::string>> FirstRow(FileSystem& files, const PlacedPart& before,
+                                            const PlacedPart& now, Compression compression) {
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> a, OpenRows(files, before, compression));
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> b, OpenRows(files, now, compression));
+  for (std::uint64_t number = 1;; ++number) {
+    MR_ASSIGN_OR_RETURN(const std::optional<std::string> left, a->Next());
+    MR_ASSIGN_OR_RETURN(const std::optional<std::string> right, b->Next());
+    if (!left && !right) return std::optional<std::string>();
+    if (left == right) continue;
+    return std::optional<std::string>("row " + std::to_string(number) + ": was " +
+                                      (left ? ShownKey(*left) : "none") + ", is " +
+                                      (right ? ShownKey(*right) : "none"));
+  }
+}
+
+}  // namespace
+
+Status FindDivergence(FileSystem& files, const TaskAssignment& assignment,
+                      const TaskSuccess& success) {
+  const TaskReference& reference = *assignment.reference;
+  const std::string task = TaskNameOf(assignment);
+  const auto diverged = [&](const auto&... what) {
+    return Status::Error(StatusCode::kDiverged, "task ", task,
+                         " gave other records when it ran again: ", what...,
+                         "; the job's code must depend on nothing but its records");
+  };
+  if (reference.runs.size() != success.runs.size() ||
+      reference.parts.size() != success.output.parts.size())
+    return diverged("other files");
+  for (std::size_t i = 0; i < success.runs.size(); ++i) {
+    MR_ASSIGN_OR_RETURN(const std::optional<std::string> key,
+                        FirstKey(files, reference.runs[i], success.runs[i]));
+    if (key) return diverged("first differing key ", ShownKey(*key));
+  }
+  for (std::size_t i = 0; i < success.output.parts.size(); ++i) {
+    const PartRecord& now = success.output.parts[i];
+    const PartRecord& before = reference.parts[i];
+    if (before.xxh128 == now.xxh128 && before.bytes == now.bytes) continue;
+    MR_ASSIGN_OR_RETURN(const std::optional<std::string> row,
+                        FirstRow(files, {reference.output_directory, before},
+                                 {assignment.output_directory, now}, assignment.compression));
+    return diverged("first difference in ", now.path, ", ", row ? *row : "other bytes");
+  }
+  if (reference.digest != success.output.digest) return diverged("another digest");
+  return Status::Ok();
+}
+
+}  // namespace millrace
