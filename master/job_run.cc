@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "mapreduce/proto/limits.h"
+
 namespace millrace {
 
 Attempt* Task::FindAttempt(std::uint32_t number) {
@@ -57,6 +59,7 @@ Attempt& JobRun::Apply(const AttemptStarted& started) {
   MarkTaken(phase, id.index);
   task.is_start_pending = false;
   task.attempts_started = std::max(task.attempts_started, started.attempt.number);
+  ++totals_.attempts;
   Attempt& attempt = task.attempts.emplace_back();
   attempt.number = started.attempt.number;
   attempt.worker = started.worker;
@@ -89,9 +92,36 @@ void JobRun::Apply(const TaskCommitted& committed) {
     for (const std::string& key : committed.output.samples[channel])
       phase.samplers[channel].Offer(key);
   }
-  task.output = std::make_unique<TaskOutput>(committed.output);
-  task.output->samples.clear();
+  SetOutput(phase, task, committed.output);
   if (phase.spec->channels > 0) SetHolder(phase, id.index, committed.worker);
+}
+
+void JobRun::SetOutput(const TaskPhase& phase, Task& task, const TaskOutput& output) {
+  const auto add = [](std::uint64_t& sum, std::uint64_t value) { sum += value; };
+  const auto take = [](std::uint64_t& sum, std::uint64_t value) { sum -= value; };
+  const bool reads_input = phase.spec->sources.empty();
+  const auto change = [&](const TaskOutput& of, auto apply) {
+    apply(totals_.records_in, of.records_in);
+    apply(totals_.records_out, of.records_out);
+    if (reads_input) apply(totals_.bytes_in, of.bytes_in);
+    apply(totals_.reject_count, of.reject_count);
+    apply(totals_.spilled_bytes, of.spilled_bytes);
+    apply(totals_.run_bytes, of.run_bytes);
+    totals_.phase_times.resize(std::max(totals_.phase_times.size(), of.phase_times.size()));
+    for (std::size_t i = 0; i < of.phase_times.size(); ++i) {
+      apply(totals_.phase_times[i].nanoseconds, of.phase_times[i].nanoseconds);
+      apply(totals_.phase_times[i].bytes, of.phase_times[i].bytes);
+    }
+  };
+  if (task.output != nullptr) change(*task.output, take);
+  change(output, add);
+  task.output = std::make_unique<TaskOutput>(output);
+  task.output->samples.clear();
+}
+
+void JobRun::AddFailure(std::string text) {
+  failures_.push_back(std::move(text));
+  if (failures_.size() > kFailuresMax) failures_.pop_front();
 }
 
 void JobRun::Apply(const AttemptFailed& failed) {
@@ -101,6 +131,8 @@ void JobRun::Apply(const AttemptFailed& failed) {
   RemoveAttempt(task, failed.attempt.number);
   TaskTrouble& trouble = task.Trouble();
   trouble.last = failed.failure;
+  trouble.last.log.clear();
+  ++totals_.failures;
   switch (failed.blame) {
     case Blame::kWorker:
       ++trouble.losses;
@@ -162,7 +194,9 @@ void JobRun::Apply(const SavedTask& saved) {
   task.attempts_started = saved.attempts_started;
   task.digest = saved.digest;
   task.given_up = saved.given_up;
-  if (saved.output) task.output = std::make_unique<TaskOutput>(*saved.output);
+  if (saved.output) SetOutput(phase, task, *saved.output);
+  totals_.attempts += saved.attempts_started;
+  totals_.failures += saved.failures + saved.losses + saved.source_failures;
   if (saved.committed != 0) {
     task.committed = saved.committed;
     ++phase.committed_count;

@@ -144,6 +144,10 @@ class JobRun {
   }
   std::uint64_t tasks_done() const;
   std::uint64_t tasks_total() const { return tasks_total_; }
+  const RunTotals& totals() const { return totals_; }
+  /// The last failures, in words; totals().failures counts them all.
+  const std::deque<std::string>& failures() const { return failures_; }
+  void AddFailure(std::string text);
 
   // Journal records, once durable.
 
@@ -187,6 +191,7 @@ class JobRun {
   void LoseOutput(TaskPhase& phase, std::uint32_t task);
 
  private:
+  void SetOutput(const TaskPhase& phase, Task& task, const TaskOutput& output);
   void Uncommit(TaskPhase& phase, std::uint32_t task);
   std::vector<bool> NeededPhases() const;
   void RemakeMissing(const TaskPhase& phase);
@@ -203,6 +208,8 @@ class JobRun {
   std::uint32_t active_count_ = 0;
   std::uint64_t set_aside_count_ = 0;
   std::uint64_t pending_set_aside_ = 0;
+  RunTotals totals_;
+  std::deque<std::string> failures_;
   std::uint64_t tasks_done_ = 0;  // When it ended.
   std::uint64_t tasks_total_ = 0;
 };

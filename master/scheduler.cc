@@ -94,7 +94,10 @@ void Scheduler::Start(std::uint64_t now_ms, MasterActions& out) {
       out.push_back(PrepareRun{id});
     }
   }
-  for (const JobRunId id : ended_runs_) out.push_back(CleanRun{id, Find(id)->spec().name});
+  for (const JobRunId id : ended_runs_) {
+    const std::string& output = Find(id)->spec().output;
+    if (FindWriter(output) == nullptr) out.push_back(CleanRun{id, output});
+  }
   if (!open_runs_.empty()) SetTimer(options_.heartbeat_ms, RegularCheck{});
   Dispatch();
 }
@@ -125,11 +128,11 @@ void Scheduler::Step(const MasterEvent& event, std::uint64_t now_ms, MasterActio
   } else if (const auto* prepared = std::get_if<RunPrepared>(&event)) {
     JobRun* const run = Find(prepared->run);
     if (run != nullptr && run->is_open() && !run->is_prepared())
-      OnOutputStep(*run, prepared->status);
+      OnOutputStep(*run, prepared->status, /*is_final=*/false);
   } else if (const auto* published = std::get_if<PublishEnded>(&event)) {
     JobRun* const run = Find(published->run);
     if (run != nullptr && run->state() == RunState::kPublishing)
-      OnOutputStep(*run, published->status);
+      OnOutputStep(*run, published->status, published->is_final);
   }
   Dispatch();
 }
@@ -182,10 +185,11 @@ void Scheduler::FixBorders(JobRun& run, TaskPhase& phase) {
 }
 
 // What prepared or published a run's output has ended: the next step follows, or the same again.
-void Scheduler::OnOutputStep(JobRun& run, const Status& status) {
+void Scheduler::OnOutputStep(JobRun& run, const Status& status, bool is_final) {
   const StatusCode code = status.code();  // A disk that can't be read or written now may be later.
-  const bool may_pass = code == StatusCode::kUnavailable || code == StatusCode::kResourceLimit ||
-                        code == StatusCode::kBadData;
+  const bool may_pass =
+      !is_final && (code == StatusCode::kUnavailable || code == StatusCode::kResourceLimit ||
+                    code == StatusCode::kBadData);
   if (may_pass && ++output_attempts_[run.id()] < options_.output_attempts_max) {
     Say(run.spec().name, ": ", status.message(), "; trying again");
     SetTimer(Backoff(output_attempts_[run.id()]), run.id());
@@ -210,7 +214,9 @@ void Scheduler::EndRunWith(JobRun& run, const Status& status) {
 
 void Scheduler::LoseWorker(WorkerEntry& worker, std::string_view why) {
   const WorkerId id = worker.id;
-  Say("worker ", id.value, " (", worker.host, ") is lost: ", why);
+  std::ostringstream text;
+  text << "worker " << id.value << " (" << worker.host << ") is lost: " << why;
+  Say(text.str());
   const std::set<AttemptId> attempts = worker.attempts;
   const std::set<PhaseId> held_phases = worker.held_phases;
   workers_.Remove(id);
@@ -221,7 +227,7 @@ void Scheduler::LoseWorker(WorkerEntry& worker, std::string_view why) {
     // Of one whose start or end is on the way to the journal, Enact will see that the worker is
     // gone.
     if (attempt == nullptr || attempt->is_ending) continue;
-    FailAttempt(*attempt, attempt_id.task, Blame::kWorker, "the worker was lost");
+    FailAttempt(*attempt, attempt_id.task, Blame::kWorker, text.str());
   }
   for (const PhaseId& phase_id : held_phases) {
     JobRun* const run = Find(phase_id.run);

@@ -70,7 +70,8 @@ namespace millrace {
 
 /// Limits and times of a scheduler.
 struct SchedulerOptions {
-  std::string build;  ///< Workers of another build are refused.
+  std::string build;          ///< Workers of another build are refused,
+  std::uint64_t cluster = 1;  ///< and those that have followed the master of another cluster.
   std::uint64_t heartbeat_ms = 2'000;
   /// A worker that is silent for so long is lost.
   std::uint64_t lease_ms() const { return 2 * heartbeat_ms; }
@@ -120,6 +121,7 @@ struct RunPrepared {
 struct PublishEnded {
   JobRunId run;
   Status status;
+  bool is_final = false;  ///< Another try would end the same.
 };
 
 using MasterEvent =
@@ -147,7 +149,7 @@ struct PublishRun {
 /// The run is over: remove that folder. Comes again after a restart.
 struct CleanRun {
   JobRunId run;
-  std::string name;
+  std::string output;  ///< RunSpec's.
 };
 
 /// A newer master is at work: end this process.
@@ -188,6 +190,9 @@ class Scheduler {
   /// Null for runs that are unknown, or ended long ago. Valid until the next Step.
   const JobRun* FindRun(JobRunId run) const;
   const std::map<WorkerId, WorkerEntry>& workers() const { return workers_.workers(); }
+  /// As the answers to AskRunStatus and AskCluster have it.
+  RunStatus StatusOf(const std::string& name, std::uint64_t failures_seen = 0) const;
+  ClusterStatus StatusOfAll() const;
   std::size_t open_run_count() const { return open_runs_.size(); }
 
  private:
@@ -216,7 +221,9 @@ class Scheduler {
   void OnPresent(WorkerEntry& worker, const AttemptProgress& present);
   void SendAgain(WorkerEntry& worker, const std::set<AttemptId>& present, std::uint64_t last_order);
   Status CheckSpec(const RunSpec& spec) const;
-  RunStatus StatusOf(const std::string& name) const;
+  void Refuse(ClientId client, const std::string& name, const Status& why);
+  const JobRun* FindWriter(const std::string& output) const;
+  RunStatus StatusOf(const JobRun& run, std::uint64_t failures_seen) const;
 
   // Records that have become durable.
   void OnDurable(const JournalRecord& record);
@@ -252,10 +259,11 @@ class Scheduler {
   std::uint64_t Backoff(std::uint32_t times) const;
   void OnSourceFailure(JobRun& run, const AttemptFailed& failed);
   void BlameWorkers(const Task& task, WorkerId committed_on);
+  std::string FailureText(const JobRun& run, const AttemptFailed& failed) const;
   Status TooManyFailures(const JobRun& run, const AttemptFailed& failed, const Task& task) const;
   void OnPhaseProgress(JobRun& run);
   void FixBorders(JobRun& run, TaskPhase& phase);
-  void OnOutputStep(JobRun& run, const Status& status);
+  void OnOutputStep(JobRun& run, const Status& status, bool is_final);
   void EndRunWith(JobRun& run, const Status& status);
 
   // Workers.
@@ -279,7 +287,12 @@ class Scheduler {
   std::map<JobRunId, std::uint32_t> output_attempts_;
   std::map<JobRunId, std::uint64_t> stuck_since_ms_;
   std::map<std::pair<PhaseId, WorkerId>, std::uint32_t> fetch_failures_;
-  std::map<std::string, ClientId> submitters_;  // Of runs whose RunSubmitted is not durable yet.
+  struct Submission {  // Whose RunSubmitted is not durable yet.
+    ClientId client;
+    std::string output;
+    bool is_cancelled = false;
+  };
+  std::map<std::string, Submission> submissions_;  // By name.
   JobRunId last_run_;
 
   WorkerTable workers_;

@@ -4,9 +4,36 @@
 #include <sstream>
 
 #include "mapreduce/base/test_hooks.h"
+#include "mapreduce/engine/utf8.h"
 #include "master/scheduler.h"
 
 namespace millrace {
+namespace {
+
+std::string Key(const std::string& bytes) { return "\"" + Printable(bytes) + "\""; }
+
+// Where two results of one task part: ", the first at key ...". Keys as they are encoded.
+std::string FirstDifference(const TaskOutput* known, const TaskOutput& other) {
+  if (known == nullptr) return "";
+  for (std::size_t c = 0; c < other.sample_digests.size() && c < known->sample_digests.size();
+       ++c) {
+    const std::vector<std::uint32_t>& before = known->sample_digests[c];
+    const std::vector<std::uint32_t>& now = other.sample_digests[c];
+    const auto differs = std::mismatch(before.begin(), before.end(), now.begin(), now.end());
+    if (differs.first == before.end() && differs.second == now.end()) continue;
+    const auto at = static_cast<std::size_t>(differs.second - now.begin());
+    if (at >= other.samples[c].size())
+      return at == 0 ? "" : ", the first difference behind key " + Key(other.samples[c][at - 1]);
+    return ", the first difference up to key " + Key(other.samples[c][at]);
+  }
+  for (std::size_t p = 0; p < other.parts.size() && p < known->parts.size(); ++p) {
+    if (other.parts[p].xxh128 != known->parts[p].xxh128)
+      return ", the first difference in " + other.parts[p].path;
+  }
+  return "";
+}
+
+}  // namespace
 
 void Scheduler::OnMessage(const MessageArrived& arrived) {
   const Message& message = arrived.message;
@@ -14,6 +41,7 @@ void Scheduler::OnMessage(const MessageArrived& arrived) {
     if (const auto* submit = std::get_if<SubmitRun>(&message.body)) On(*client, *submit);
     if (const auto* cancel = std::get_if<CancelRun>(&message.body)) On(*client, *cancel);
     if (const auto* ask = std::get_if<AskRunStatus>(&message.body)) On(*client, *ask);
+    if (std::holds_alternative<AskCluster>(message.body)) SendTo(*client, StatusOfAll());
     return;
   }
   const auto* from = std::get_if<WorkerId>(&arrived.from);
@@ -95,21 +123,23 @@ Status Scheduler::CheckSpec(const RunSpec& spec) const {
   return Status::Ok();
 }
 
-RunStatus Scheduler::StatusOf(const std::string& name) const {
+void Scheduler::Refuse(ClientId client, const std::string& name, const Status& why) {
   RunStatus status;
   status.name = name;
-  const auto found = runs_by_name_.find(name);
-  if (found == runs_by_name_.end()) return status;
-  const JobRun& run = *runs_.at(found->second);
-  status.state =
-      run.state() == RunState::kRunning && run.tasks_done() == 0 && run.active_count() == 0
-          ? RunState::kQueued
-          : run.state();
-  status.code = run.end().code;
-  status.message = run.end().message;
-  status.tasks_total = run.tasks_total();
-  status.tasks_done = run.tasks_done();
-  return status;
+  status.state = RunState::kRefused;
+  status.code = why.code();
+  status.message = why.message();
+  SendTo(client, std::move(status));
+}
+
+// The open run that writes there. Linear: runs_max is small, and runs are seldom submitted.
+const JobRun* Scheduler::FindWriter(const std::string& output) const {
+  if (output.empty()) return nullptr;
+  for (const JobRunId id : open_runs_) {
+    const JobRun* const run = FindRun(id);
+    if (run->spec().output == output) return run;
+  }
+  return nullptr;
 }
 
 void Scheduler::On(ClientId from, const SubmitRun& submit) {
@@ -119,34 +149,57 @@ void Scheduler::On(ClientId from, const SubmitRun& submit) {
     if (run.is_over() || run.spec() == spec) {
       SendTo(from, StatusOf(spec.name));
     } else {
-      SendTo(from, RunStatus{spec.name, RunState::kRefused, StatusCode::kInvalidArgument,
-                             "another run of this name is at work: choose another name", 0, 0});
+      Refuse(from, spec.name,
+             Status::InvalidArgument("another run of this name is at work: choose another name"));
     }
     return;
   }
-  if (submitters_.contains(spec.name)) return;  // The answer comes when it is durable.
+  if (submissions_.contains(spec.name)) return;  // The answer comes when it is durable.
+  if (const JobRun* const writer = FindWriter(spec.output); writer != nullptr) {
+    // The same again, by a client that doesn't know of the first: it gets that one's name.
+    if (writer->spec().plan == spec.plan && writer->spec().phases == spec.phases) {
+      SendTo(from, StatusOf(*writer, 0));
+    } else {
+      Refuse(from, spec.name,
+             Status::Unavailable("the run ", writer->spec().name, " is writing ", spec.output,
+                                 " right now: wait until it has ended, or cancel it"));
+    }
+    return;
+  }
   Status status = CheckSpec(spec);
-  if (status.ok() && open_runs_.size() + submitters_.size() >= options_.runs_max) {
+  for (const auto& [name, submission] : submissions_) {
+    if (!spec.output.empty() && submission.output == spec.output) {
+      status = Status::Unavailable("the run ", name, " is about to write ", spec.output,
+                                   ": try again later");
+    }
+  }
+  if (status.ok() && open_runs_.size() + submissions_.size() >= options_.runs_max) {
     status =
         Status::Unavailable("the master has ", options_.runs_max, " runs already; try again later");
   }
   if (!status.ok()) {
-    SendTo(from, RunStatus{spec.name, RunState::kRefused, status.code(), status.message(), 0, 0});
+    Refuse(from, spec.name, status);
     return;
   }
   last_run_ = JobRunId{last_run_.value + 1};
-  submitters_[spec.name] = from;
+  submissions_[spec.name] = {.client = from, .output = spec.output};
   Append(RunSubmitted{last_run_, spec});
 }
 
 void Scheduler::On(ClientId from, const CancelRun& cancel) {
+  if (const auto pending = submissions_.find(cancel.name); pending != submissions_.end()) {
+    pending->second.is_cancelled = true;  // The answer comes when the run is durable.
+    return;
+  }
   const auto found = runs_by_name_.find(cancel.name);
   if (found != runs_by_name_.end() && Find(found->second)->is_open())
     EndRunWith(*Find(found->second), Status::Cancelled("cancelled"));
   SendTo(from, StatusOf(cancel.name));
 }
 
-void Scheduler::On(ClientId from, const AskRunStatus& ask) { SendTo(from, StatusOf(ask.name)); }
+void Scheduler::On(ClientId from, const AskRunStatus& ask) {
+  SendTo(from, StatusOf(ask.name, ask.failures_seen));
+}
 
 // ---- Workers ------------------------------------------------------------------------------------
 
@@ -157,6 +210,11 @@ void Scheduler::OnHello(WorkerId from, const Message& message, const Hello& hell
          << hello.build << "\", this master " << kProtocolVersion << " of \"" << options_.build
          << "\": install one version on both";
     SendTo(from, Refused{std::move(text).str()});
+    return;
+  }
+  if (hello.cluster != 0 && hello.cluster != options_.cluster) {
+    SendTo(from, Refused{"worker " + hello.host +
+                         " has worked for the master of another cluster: start it anew"});
     return;
   }
   WorkerEntry* worker = FindWorker(from);
@@ -178,8 +236,8 @@ void Scheduler::OnHello(WorkerId from, const Message& message, const Hello& hell
   worker->last_sequence = message.sequence;
   worker->last_heartbeat = message.sequence;
   workers_.SetLeaseEnd(*worker, now_ms_ + options_.lease_ms());
-  Welcome welcome{
-      message.sequence, options_.heartbeat_ms, options_.lease_ms(), last_order_, {}, {}};
+  Welcome welcome{message.sequence, options_.heartbeat_ms, options_.lease_ms(), last_order_, {}, {},
+                  options_.cluster};
   TakeHeld(*worker, hello, welcome);
   for (const AttemptId& attempt : hello.present) {
     if (!IsWanted(*worker, attempt)) welcome.kill.push_back(attempt);
@@ -324,7 +382,8 @@ void Scheduler::On(WorkerEntry& from, const PlanWanted& wanted) {
   if (run == nullptr || run->is_over()) {
     SendTo(from.id, EndRun{wanted.run});
   } else {
-    SendTo(from.id, RunPlan{wanted.run, run->spec().name, run->spec().plan});
+    const RunSpec& spec = run->spec();
+    SendTo(from.id, RunPlan{wanted.run, spec.name, spec.output, spec.plan});
   }
 }
 
@@ -338,12 +397,13 @@ void Scheduler::On(WorkerEntry& from, const TaskDone& done) {
   }
   if (id.number > task->attempts_started) return;  // There is no such attempt.
   if (task->digest && *task->digest != done.output.digest) {
-    EndRunWith(*run, Status::Error(StatusCode::kDiverged, run->spec().name, ": ",
-                                   run->spec().phases[id.task.phase.index].name, " task ",
-                                   id.task.index, ": attempt ", id.number,
-                                   " made other records than an earlier one: the job's code is not"
-                                   " deterministic (does it use random numbers, the time, addresses"
-                                   " or the order of a hash map?)"));
+    EndRunWith(*run,
+               Status::Error(StatusCode::kDiverged, run->spec().name, ": ",
+                             run->spec().phases[id.task.phase.index].name, " task ", id.task.index,
+                             ": attempt ", id.number, " made other records than an earlier one",
+                             FirstDifference(task->output.get(), done.output),
+                             ": the job's code is not deterministic (does it use random "
+                             "numbers, the time, addresses or the order of a hash map?)"));
     return;
   }
   Attempt* const attempt = task->FindAttempt(id.number);
@@ -358,8 +418,10 @@ void Scheduler::On(WorkerEntry& from, const TaskDone& done) {
   if (attempt->is_ending || task->is_commit_pending) return;  // The worker will ask again.
   if (const Status status = CheckOutput(done.output); !status.ok()) {
     attempt->is_ending = true;
-    Append(AttemptFailed{
-        id, from.id, Blame::kTask, {status.code(), status.message(), {}, {}, {}}, false});
+    AttemptFailed record{id, from.id, Blame::kTask, {}, false};
+    record.failure.code = status.code();
+    record.failure.message = status.message();
+    Append(std::move(record));
     return;
   }
   attempt->is_ending = true;

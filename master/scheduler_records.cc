@@ -22,9 +22,11 @@ void Scheduler::Enact(const RunSubmitted& submitted) {
   last_run_ = std::max(last_run_, submitted.run);
   if (out_ == nullptr) return;  // A recovery.
   touched_runs_.insert(submitted.run);
-  if (const auto client = submitters_.find(name); client != submitters_.end()) {
-    SendTo(client->second, StatusOf(name));
-    submitters_.erase(client);
+  if (const auto found = submissions_.find(name); found != submissions_.end()) {
+    SendTo(found->second.client, StatusOf(name));
+    if (found->second.is_cancelled)
+      EndRunWith(*runs_.at(submitted.run), Status::Cancelled("cancelled"));
+    submissions_.erase(found);
   }
   out_->push_back(PrepareRun{submitted.run});
   if (!has_regular_check_) SetTimer(options_.heartbeat_ms, RegularCheck{});
@@ -84,6 +86,7 @@ void Scheduler::Enact(const AttemptFailed& failed) {
   if (failed.sets_record_aside) run->AddPendingSetAside(-1);
   const bool was_active = task.FindAttempt(id.number) != nullptr;
   run->Apply(failed);
+  run->AddFailure(FailureText(*run, failed));
   if (was_active) Release(*run, id, failed.worker);
   touched_runs_.insert(run->id());
   if (FindWorker(failed.worker) != nullptr) SendTo(failed.worker, TaskAnswer{id, false});
@@ -152,9 +155,9 @@ void Scheduler::Enact(const RunEnded& ended) {
   std::erase_if(fetch_failures_,
                 [&](const auto& entry) { return entry.first.first.run == ended.run; });
   if (is_live) {
-    out_->push_back(CleanRun{run->id(), run->spec().name});
-    Say(run->spec().name, ": ",
-        ended.code == StatusCode::kOk ? std::string("done") : "failed: " + ended.message);
+    out_->push_back(CleanRun{run->id(), run->spec().output});
+    Say(run->spec().name,
+        ended.code == StatusCode::kOk ? " is done" : " has failed: ", ended.message);
   }
   ended_runs_.push_back(ended.run);
   // The first to end is forgotten; but the last number that was given out must be known.

@@ -234,8 +234,11 @@ Status Scheduler::TooManyFailures(const JobRun& run, const AttemptFailed& failed
       records << "; " << attempts << " attempts ended at the record at byte " << position.offset
               << " of " << position.shard;
     }
-    return Status::Error(last.code, name, " failed ", trouble.failures,
-                         " times, the last: ", last.message, records.str());
+    // Each time at one record, on whatever worker: it is the code, also where it stood still.
+    const bool is_one_record =
+        trouble.crashes.size() == 1 && trouble.crashes.begin()->second >= options_.attempts_max;
+    return Status::Error(is_one_record ? StatusCode::kUserCode : last.code, name, " failed ",
+                         trouble.failures, " times, the last: ", last.message, records.str());
   }
   if (trouble.losses >= options_.losses_max)
     return Status::Unavailable(name, " lost its worker ", trouble.losses, " times");

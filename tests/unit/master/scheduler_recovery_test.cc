@@ -152,7 +152,7 @@ TEST(SchedulerRecoveryTest, PreparesAndCleansAgain) {
     EXPECT_THAT(master.Take<PrepareRun>(), SizeIs(1));
     const std::vector<CleanRun> cleans = master.Take<CleanRun>();
     ASSERT_THAT(cleans, SizeIs(1));
-    EXPECT_EQ(cleans[0].name, "over");
+    EXPECT_EQ(cleans[0].output, "/out/over");
     EXPECT_EQ(master.StatusOf("over").code, StatusCode::kCancelled);
   }
 }
@@ -206,6 +206,7 @@ RunSpec RandomSpec(Random& random, std::uint64_t number) {
     spec.phases[2].sources = {{1, 0}};
   }
   spec.name = "run " + std::to_string(number);
+  spec.output = "/out/" + spec.name;
   spec.user = random.Uniform(2) == 0 ? "ann" : "bob";
   spec.crashed_records_max = random.Uniform(2);
   return spec;

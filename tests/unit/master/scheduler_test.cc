@@ -450,7 +450,7 @@ TEST(SchedulerTest, PublishesWhenAllPartsAreCommittedAndSaysDoneWhenThatIs) {
   const std::vector<CleanRun> cleans = master.Take<CleanRun>();
   ASSERT_THAT(cleans, SizeIs(1));
   EXPECT_EQ(cleans[0].run, run);
-  EXPECT_EQ(cleans[0].name, "run");
+  EXPECT_EQ(cleans[0].output, "/out/run");
 }
 
 TEST(SchedulerTest, PublishesAgainWhatMayPassUpToALimit) {

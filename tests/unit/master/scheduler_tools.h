@@ -38,6 +38,7 @@ inline constexpr ClientId kClient{1};
 inline RunSpec MapOnly(const std::string& name, std::uint32_t tasks) {
   RunSpec spec;
   spec.name = name;
+  spec.output = "/out/" + name;
   spec.user = "user";
   spec.plan = "plan of " + name;
   spec.phases.push_back(
