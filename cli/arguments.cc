@@ -124,7 +124,7 @@ Result<Arguments> ParseArguments(const CommandSpec& command,
     return UnknownFlag(command, extras[0]);
   }
 
-  Arguments parsed{.command = &command};
+  Arguments parsed{.command = &command, .words = arguments};
   if (!positional.empty()) parsed.argument = positional[0];
   for (const FlagSpec& flag : command.flags) {
     if (flag.value.empty()) {

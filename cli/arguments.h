@@ -19,6 +19,7 @@ namespace millrace {
 /// One command with what was written behind it, as text.
 struct Arguments {
   const CommandSpec* command = nullptr;
+  std::vector<std::string> words;                          ///< As written, behind the command.
   std::string argument;                                    ///< JOB, OUT or SHELL; "" if left out.
   std::map<std::string, std::vector<std::string>> values;  ///< By flag; a switch has {""}.
 

@@ -6,12 +6,12 @@
 
 #include "cli/console.h"
 #include "cli/crash_handler.h"
-#include "cli/modules.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/sudden_end.h"
 #include "cli/work_flags.h"
 #include "mapreduce/base/size.h"
+#include "mapreduce/engine/modules.h"
 #include "mapreduce/engine/rerun.h"
 #include "mapreduce/engine/utf8.h"
 #include "mapreduce/engine/verify.h"

@@ -12,15 +12,20 @@
 
 #include "cli/arguments.h"
 #include "cli/check_commands.h"
+#include "cli/cluster_commands.h"
 #include "cli/command_table.h"
 #include "cli/completion.h"
 #include "cli/console.h"
 #include "cli/jobs_command.h"
 #include "cli/json_report.h"
+#include "cli/master_command.h"
 #include "cli/run_command.h"
 #include "cli/show_commands.h"
+#include "cli/worker_command.h"
 #include "mapreduce/engine/closest_name.h"
 #include "mapreduce/engine/utf8.h"
+#include "worker/task_command.h"
+#include "worker/task_keeper.h"
 
 namespace millrace {
 namespace {
@@ -70,6 +75,11 @@ int Dispatch(const Arguments& arguments) {
   if (name == "jobs") return JobsCommand(arguments);
   if (name == "cat") return CatCommand(arguments);
   if (name == "head") return HeadCommand(arguments);
+  if (name == "master") return MasterCommand(arguments);
+  if (name == "worker") return WorkerCommand(arguments);
+  if (name == "status") return StatusCommand(arguments);
+  if (name == "watch") return WatchCommand(arguments);
+  if (name == "cancel") return CancelCommand(arguments);
   if (name == "verify") return VerifyCommand(arguments);
   if (name == "rerun") return RerunCommand(arguments);
   return CompletionCommand(arguments);
@@ -95,6 +105,9 @@ int RunWords(const std::vector<std::string>& words) {
   if (first == "--version") {
     return FinishStdout(WriteStdout(std::string("millrace ") + MILLRACE_VERSION + "\n"));
   }
+  // What a worker starts; for nobody else, hence in no help.
+  if (first == "task-child") return RunTaskCommand();
+  if (first == "task-keeper") return RunTaskKeeper();
   const CommandSpec* const command = FindCommand(first);
   if (command == nullptr) return FinishStdout(UnknownCommand(first));
 

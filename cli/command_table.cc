@@ -11,6 +11,7 @@ const FlagSpec kMemory = {"--memory", "SIZE",
 const FlagSpec kScratch = {"--scratch", "DIR", "where spills go (default: hidden beside OUT)"};
 const FlagSpec kSplitSize = {"--split-size", "SIZE",
                              "what one map task reads (default: by input size and cores)"};
+const FlagSpec kMaster = {"--master", "ENDPOINT", "the cluster: tcp://HOST:PORT of its master"};
 const FlagSpec kQuiet = {"--quiet", "", "no progress, no summary: errors alone"};
 const FlagSpec kName = {"--name", "NAME", "which output, where the job has several"};
 
@@ -28,7 +29,10 @@ std::vector<CommandSpec> MakeCommands() {
        "NAME= says which of the job's inputs it is for; without, it is the first one's.\n"
        "DIR appears whole, with its _manifest.json, or not at all. If it is there already and "
        "made\n"
-       "from the same inputs, code and parameters, nothing is done.\n",
+       "from the same inputs, code and parameters, nothing is done.\n"
+       "\n"
+       "With --master a cluster does it, to the same bytes: its machines must see the inputs and\n"
+       "DIR under the same paths. The same command again follows a run that is under way.\n",
        {{"--input", "[NAME=]PATTERN", "what to read; several patterns may follow", true},
         {"--output", "DIR", "where the result goes"},
         {"--param", "K=V", "a parameter of the job", true},
@@ -41,6 +45,10 @@ std::vector<CommandSpec> MakeCommands() {
         {"--parts", "N", "part files (default: one per 256MiB of input, at most 1000)"},
         {"--compress", "none|zstd|gzip", "how part files are compressed (default none)"},
         {"--max-rejects", "N|P%", "bad records to set aside before the run fails (default 0)"},
+        kMaster,
+        {"--detach", "", "with --master: print the run's name once it is taken, and leave"},
+        {"--isolate", "", "each task in a process of its own: a crash costs a record, no run"},
+        {"--check-determinism", "", "run each task twice, compare, name the first difference"},
         {"--dry-run", "", "check everything, say what would be done, and stop"},
         {"--force", "", "always run, and replace what is at DIR"},
         {"--json", "", "a JSON object as the last line of stdout"},
@@ -83,6 +91,64 @@ std::vector<CommandSpec> MakeCommands() {
         kScratch,
         kSplitSize,
         kQuiet}},
+      {"master",
+       "",
+       "coordinate a cluster: take runs, give their tasks to workers",
+       "  millrace master --listen tcp://127.0.0.1:5801 --state /var/lib/millrace/master\n"
+       "\n"
+       "Prints the endpoint it listens at; a port `*` is any free one. DIR holds its journal: a\n"
+       "master that is started again with it goes on where the last one stopped, and loses\n"
+       "nothing. Without keys it listens on this machine alone.\n",
+       {{"--listen", "ENDPOINT", "where workers and clients find it: tcp://127.0.0.1:5801"},
+        {"--state", "DIR", "its journal; on a disk that survives the machine's restarts"},
+        {"--heartbeat", "MS", "a worker silent for two of them is lost (default 2000)"},
+        {"--exit-on-stdin-eof", "", "end when stdin does: for those who start it over ssh"},
+        kQuiet}},
+      {"worker",
+       "",
+       "work for a cluster's master: execute tasks, hold and serve what they leave",
+       "  millrace worker --master tcp://127.0.0.1:5801 --spool /var/tmp/millrace\n"
+       "  millrace worker --master tcp://127.0.0.1:5801 --spool /data/spool --slots 8 --memory "
+       "16G\n"
+       "\n"
+       "Each task runs in a process of its own. DIR is on this machine; several workers may share\n"
+       "it, and what a killed one left is cleared by the next. The worker waits for its master, "
+       "also\n"
+       "while that is being restarted.\n"
+       "\n"
+       "SIGTERM drains it: it finishes what it is at, serves what others still need, an hour at\n"
+       "most, and leaves. A second one, or Ctrl-C, ends it at once: others do its tasks again.\n"
+       "\n"
+       "Exit code 69: the master refuses it, for it is of another build. Both must be the same.\n",
+       {kMaster,
+        {"--spool", "DIR", "what tasks leave and fetch; on a fast local disk"},
+        {"--spool-size", "SIZE", "beyond, it takes no new tasks (default: half of what is free)"},
+        {"--slots", "N", "tasks at once (default: the cores)"},
+        {"--memory", "SIZE", "of all tasks together, in equal shares (default 1GiB)"},
+        {"--listen", "ENDPOINT", "for other workers (default tcp://127.0.0.1:*, a free port)"},
+        {"--advertise", "ENDPOINT", "where they find it, if elsewhere: a forwarded port"},
+        {"--no-progress-timeout", "S", "a task that stands still for so long fails (default 600)"},
+        {"--no-direct-reads", "", "fetch over sockets on one machine, too: for tests"},
+        {"--exit-on-stdin-eof", "", "end when stdin does: for those who start it over ssh"},
+        kQuiet}},
+      {"status",
+       "[RUN]",
+       "what a cluster is at: its runs and workers, or one run",
+       "  millrace status --master tcp://127.0.0.1:5801\n"
+       "  millrace status --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
+       {kMaster, {"--json", "", "as JSON"}}},
+      {"watch",
+       "[RUN]",
+       "follow a run of a cluster to its end; its exit code is the run's",
+       "  millrace watch --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n"
+       "\n"
+       "Without RUN: the only one that is open. Ctrl-C stops watching, not the run.\n",
+       {kMaster, kQuiet}},
+      {"cancel",
+       "RUN",
+       "end a run of a cluster; it publishes nothing",
+       "  millrace cancel --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
+       {kMaster}},
       {"completion",
        "SHELL",
        "print a completion script for bash, zsh or fish",
@@ -143,6 +209,7 @@ std::string HelpText() {
       "  64   wrong usage\n"
       "  65   bad data: unreadable input, too many rejects, verify or rerun found a difference\n"
       "  66   an input is missing\n"
+      "  69   the cluster can't be reached, or refuses\n"
       "  70   the job's code failed, or isn't deterministic\n"
       "  73   the output can't be created, or something else is in its place\n"
       "  75   another run writes this output: try later\n"

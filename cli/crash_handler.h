@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-/// While it lives, SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT end the process with exit code 70
-/// and one sentence: which signal, in which task, at which shard and offset.
+/// While it lives, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT and a call of exit() end the process
+/// with exit code 70 and one sentence: which signal, in which task, at which shard and offset.
 class CrashHandler {
  public:
   CrashHandler();

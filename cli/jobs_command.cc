@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "cli/console.h"
-#include "cli/modules.h"
 #include "mapreduce/api/job.h"
 #include "mapreduce/api/registry.h"
+#include "mapreduce/engine/modules.h"
 #include "mapreduce/engine/plan.h"
 
 namespace millrace {

@@ -34,7 +34,7 @@ std::string Line(const Json& json) {
 }  // namespace
 
 std::string JsonReport(const RunSummary& summary) {
-  return Line(Report(summary.state == RunState::kUpToDate ? "up_to_date" : "done", 0, summary));
+  return Line(Report(summary.state == RunOutcome::kUpToDate ? "up_to_date" : "done", 0, summary));
 }
 
 std::string JsonFailure(int exit_code, const std::string& error, const std::string& output,

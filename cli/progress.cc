@@ -101,6 +101,12 @@ void ConsoleProgress::OnProgress(const Progress& progress) {
   }
 }
 
+void ConsoleProgress::Say(const std::string& message) {
+  MutexLock lock(mutex_);
+  if (has_bar_) WriteStderr("\r\033[K");
+  PrintMessage(message);
+}
+
 std::string ProgressBar(const Progress& progress, double seconds, const ProgressStyle& style) {
   std::string tail = "  " + Percent(progress);
   Append(tail, "  ", Speed(progress, seconds));

@@ -32,6 +32,8 @@ class ConsoleProgress : public ProgressSink {
   /// Takes the bar away.
   ~ConsoleProgress() override;
   void OnProgress(const Progress& progress) override;
+  /// A message between two looks at the bar.
+  void Say(const std::string& message);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -7,15 +7,18 @@
 #include <optional>
 #include <string>
 
+#include "cli/cluster_run.h"
 #include "cli/console.h"
 #include "cli/crash_handler.h"
+#include "cli/isolated_rerun.h"
 #include "cli/json_report.h"
-#include "cli/modules.h"
+#include "cli/private_cluster.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
 #include "cli/signals.h"
 #include "cli/sudden_end.h"
 #include "cli/work_flags.h"
+#include "mapreduce/engine/modules.h"
 #include "mapreduce/engine/plan.h"
 #include "mapreduce/engine/run.h"
 #include "mapreduce/engine/utf8.h"
@@ -56,11 +59,43 @@ Result<RunRequest> MakeRequest(const Arguments& arguments) {
   return request;
 }
 
+bool IsForCluster(const Arguments& arguments) {
+  return arguments.Has("--master") || arguments.Has("--isolate") ||
+         arguments.Has("--check-determinism");
+}
+
+// What can't be had together.
+Status CheckPlaces(const Arguments& arguments) {
+  for (const char* const flag : {"--isolate", "--scratch"}) {
+    if (arguments.Has("--master") && arguments.Has(flag)) {
+      return Status::InvalidArgument(
+          flag, " is about this machine, --master about a cluster, whose ",
+          "workers have a --spool and isolate each task anyway; leave ", "one out");
+    }
+  }
+  if (arguments.Has("--detach") && !arguments.Has("--master"))
+    return Status::InvalidArgument("--detach leaves a run to a cluster: it needs --master");
+  return Status::Ok();
+}
+
+ClusterRunResult RunOnSomeCluster(const Arguments& arguments, const RunRequest& request,
+                                  CancelToken& cancel, ConsoleProgress* progress) {
+  ClusterRunRequest on_cluster;
+  on_cluster.run = request;
+  on_cluster.modules = arguments.All("--module");
+  on_cluster.checks_determinism = arguments.Has("--check-determinism");
+  on_cluster.detaches = arguments.Has("--detach");
+  if (!arguments.Has("--master")) return RunIsolated(std::move(on_cluster), cancel, progress);
+  on_cluster.master = arguments.Get("--master");
+  if (arguments.Has("--memory")) on_cluster.memory_bytes_min = request.memory_bytes;
+  return RunOnCluster(on_cluster, cancel, progress);
+}
+
 void Report(const RunSummary& summary, bool is_quiet) {
   if (is_quiet) return;
-  if (summary.state == RunState::kUpToDate) {
+  if (summary.state == RunOutcome::kUpToDate) {
     PrintMessage(summary.output + " is up to date");
-  } else if (summary.state == RunState::kDone) {
+  } else if (summary.state == RunOutcome::kDone) {
     const std::string report = RunReport(summary);
     WriteStderr(report);
   }
@@ -79,19 +114,37 @@ int RunCommand(const Arguments& arguments) {
   CancelToken cancel;
   SignalGuard signals(cancel);
   const CrashHandler crashes;
+  int failure_exit_code = 0;  // Of a cluster's run: says more than the error.
+  bool is_detached = false;
   const auto run = [&]() -> Result<RunSummary> {
     MR_ASSIGN_OR_RETURN(const RunRequest request, MakeRequest(arguments));
     MR_RETURN_IF_ERROR(LoadModules(arguments.All("--module")));
+    MR_RETURN_IF_ERROR(CheckPlaces(arguments));
+    const bool may_set_aside = request.max_rejects.count > 0 || request.max_rejects.percent > 0;
+    if (may_set_aside && !IsForCluster(arguments)) ArmIsolatedRerun(arguments.words);
     std::optional<ConsoleProgress> progress;
     if (!is_quiet) progress.emplace(ProgressStyle::OfStderr());
-    return RunJob(request, cancel, progress ? &*progress : nullptr);
+    ConsoleProgress* const shown = progress ? &*progress : nullptr;
+    const bool is_local = !arguments.Has("--master") && request.dry_run;
+    if (is_local || !IsForCluster(arguments)) {
+      const Result<OutputPlace> place = OutputPlace::Resolve(request.output);
+      if (place.ok() && !request.dry_run) ClearDeadIsolatedRun(*place);
+      return RunJob(request, cancel, shown);
+    }
+    ClusterRunResult result = RunOnSomeCluster(arguments, request, cancel, shown);
+    failure_exit_code = result.exit_code;
+    is_detached = result.is_detached;
+    return std::move(result.summary);
   };
   const Result<RunSummary> summary = run();
+  DisarmIsolatedRerun();
   ClaimEndOrWait();
 
   if (!summary.ok()) {
     const bool is_cancelled = summary.error().code() == StatusCode::kCancelled;
-    const int exit_code = is_cancelled ? signals.exit_code() : ExitCode(summary.error());
+    const int exit_code = is_cancelled             ? signals.exit_code()
+                          : failure_exit_code != 0 ? failure_exit_code
+                                                   : ExitCode(summary.error());
     const std::string message = is_cancelled ? signals.word() : summary.error().message();
     PrintMessage(message);
     if (is_json) {
@@ -101,9 +154,10 @@ int RunCommand(const Arguments& arguments) {
     }
     return exit_code;
   }
-  Report(*summary, is_quiet);
   Status written;
-  if (summary->state == RunState::kPlanned) written = WriteStdout(DryRunReport(*summary));
+  if (is_detached) return FinishStdout(WriteStdout(summary->run + "\n"));
+  Report(*summary, is_quiet);
+  if (summary->state == RunOutcome::kPlanned) written = WriteStdout(DryRunReport(*summary));
   if (is_json && written.ok()) written = WriteStdout(JsonReport(*summary));
   return FinishStdout(written);
 }

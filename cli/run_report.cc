@@ -64,7 +64,10 @@ std::string RunReport(const RunSummary& summary) {
   }
   report += "\n" + PhaseTable(summary.phases);
   report += "  " + Plural(summary.tasks_run, "task") + ", " + FormatBytes(summary.spilled_bytes) +
-            " spilled, " + FormatBytes(summary.peak_memory_bytes) + " peak memory\n";
+            " spilled";
+  if (summary.peak_memory_bytes > 0)
+    report += ", " + FormatBytes(summary.peak_memory_bytes) + " peak memory";
+  report += "\n";
   for (const auto& [name, value] : summary.counters) {
     report += "  counter " + Printable(name) + ": " + FormatCount(value) + "\n";
   }

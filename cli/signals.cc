@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "cli/console.h"
+#include "cli/isolated_rerun.h"
 #include "cli/sudden_end.h"
 #include "mapreduce/engine/active_run.h"
 
@@ -73,6 +74,7 @@ void SignalGuard::Watch() {
     if (has_signal && signal_.load() == 0) {
       signal_.store(static_cast<int>(info.ssi_signo));
       cancel_.Cancel();
+      DisarmIsolatedRerun();
       deadline = Clock::now() + kPatience;
     } else if (has_signal || (signal_.load() != 0 && Clock::now() >= deadline)) {
       if (!has_signal && IsAnyRunPublishing()) {

@@ -62,12 +62,16 @@ void PrepareFailureLine(const std::string& output) {
       Store(line.substr(after_error), failure_line.after_error));
 }
 
-void EndSuddenly(int exit_code, const char* message) {
+void SayAndClear(const char* message) {
   // Static: a handler's stack is small. The claim made this the only thread.
   static SignalText text;
   text.Add("millrace: ").AddPrintable(message).Add("\n");
   text.Write(STDERR_FILENO);
   RemoveActiveRuns();
+}
+
+void EndSuddenly(int exit_code, const char* message) {
+  SayAndClear(message);
   if (failure_line.is_ready.load()) {
     static SignalText json;
     json.Add(failure_line.before_exit).AddNumber(static_cast<std::uint64_t>(exit_code));

@@ -25,6 +25,10 @@ void ResetEnd();
 /// Prepares the JSON line that EndSuddenly() prints on stdout; without, it prints none.
 void PrepareFailureLine(const std::string& output);
 
+/// Says "millrace: <message>" on stderr and removes the directories of the run that is under way.
+/// Async-signal-safe. Requires: the caller claimed the end.
+void SayAndClear(const char* message);
+
 /// Removes the directories of the run that is under way, says "millrace: <message>" on stderr and
 /// the JSON line, and ends the process. Async-signal-safe. Requires: the caller claimed the end.
 [[noreturn]] void EndSuddenly(int exit_code, const char* message);

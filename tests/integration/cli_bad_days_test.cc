@@ -45,6 +45,29 @@ class CliBadDaysTest : public MillraceTest {
   }
 };
 
+// It must not look like a run that has ended well.
+TEST_F(CliBadDaysTest, ExitInTheJobsCodeIsNoSuccess) {
+  Write("in/a.txt", "fine\nexit\n");
+  const ProcessResult result =
+      Run({"run", "probe", "--module", MILLRACE_PROBES, "--input", "in", "--output", "out"});
+  EXPECT_EQ(result.exit_code, 70);
+  EXPECT_THAT(result.err, HasSubstr("exit() in task map-00000 at byte 5 of in/a.txt"));
+  EXPECT_FALSE(Exists("out"));
+  EXPECT_THAT(HiddenNames(), IsEmpty());
+}
+
+TEST_F(CliBadDaysTest, CrashThatMayBeSetAsideBeginsAgainWithTasksInProcesses) {
+  Write("in/a.txt", "fine\nsegv\nalso fine\n");
+  const ProcessResult result = Run({"run", "probe", "--module", MILLRACE_PROBES, "--input", "in",
+                                    "--output", "out", "--max-rejects", "1", "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("beginning again with --isolate"));
+  EXPECT_THAT(result.out, HasSubstr("\"rejects\":1"));
+  EXPECT_THAT(Read("out/_rejects.tsv"), HasSubstr("in/a.txt\t5\tcrashed the job's code\tsegv"));
+  EXPECT_EQ(Read("out/part-00000.tsv"), "also fine\t1\nfine\t1\n");
+  EXPECT_THAT(HiddenNames(), IsEmpty());
+}
+
 TEST_F(CliBadDaysTest, CrashNamesShardAndOffset) {
   for (const std::string what : {"segv", "abort", "stack"}) {
     const ProcessResult run = Probe("fine\nalso fine\n" + what + "\n");

@@ -27,6 +27,7 @@ struct Misbehave {
     const std::string what(line.text);
     if (what == "segv") std::raise(SIGSEGV);
     if (what == "abort") std::abort();
+    if (what == "exit") std::exit(0);
     if (what == "stack") emit(std::to_string(Recurse(0)), 1);
     if (what == "throw") throw std::runtime_error("a bad day");
     if (what == "reject") return context.Reject("as it says");

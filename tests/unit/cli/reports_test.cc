@@ -38,7 +38,7 @@ TEST(JsonReportTest, HasExactlyTheseMembers) {
   EXPECT_EQ(json["exit"], 0);
   EXPECT_TRUE(json["error"].is_null());
   EXPECT_EQ(json["bytes_in"], std::numeric_limits<std::uint64_t>::max());
-  summary.state = RunState::kUpToDate;
+  summary.state = RunOutcome::kUpToDate;
   EXPECT_EQ(nlohmann::json::parse(JsonReport(summary))["status"], "up_to_date");
 }
 
