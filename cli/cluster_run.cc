@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kExitNoCluster = 69;
 constexpr std::uint64_t kFirstPollMs = 15;  // Grows: a short run isn't kept waiting.
-constexpr std::uint64_t kPollMsMax = 100;
+constexpr std::uint64_t kPollMsMax = 30;
 constexpr std::uint64_t kCancelAgainMs = 50;  // That it is over must become durable first.
 constexpr std::uint64_t kCancelPatienceMs = 10'000;
 constexpr std::uint64_t kFollowPatienceMs = 600'000;  // Of a master that is away.
