@@ -22,8 +22,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kExitNoCluster = 69;
-
 const char* StateName(RunState state) {
   switch (state) {
     case RunState::kQueued:

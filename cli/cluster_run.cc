@@ -27,7 +27,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kExitNoCluster = 69;
 constexpr std::uint64_t kFirstPollMs = 15;  // Grows: a short run isn't kept waiting.
 constexpr std::uint64_t kPollMsMax = 30;
 constexpr std::uint64_t kCancelAgainMs = 50;  // That it is over must become durable first.

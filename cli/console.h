@@ -14,6 +14,7 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 64;
 inline constexpr int kExitBadData = 65;
+inline constexpr int kExitNoCluster = 69;  ///< It can't be reached, or refuses.
 inline constexpr int kExitUserCode = 70;
 inline constexpr int kExitInterrupted = 130;
 inline constexpr int kExitTerminated = 143;

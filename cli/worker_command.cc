@@ -16,7 +16,6 @@
 namespace millrace {
 namespace {
 
-constexpr int kExitRefused = 69;
 constexpr std::uint64_t kNoProgressSecondsMax = 30 * 24 * 3600;
 
 Result<WorkerProcessOptions> OptionsOf(const Arguments& arguments) {
@@ -71,7 +70,7 @@ Result<int> Work(const Arguments& arguments) {
     if (left && left->ok()) return kExitOk;
     if (left) {
       PrintMessage(left->message());
-      return kExitRefused;
+      return kExitNoCluster;
     }
     if (!stop->HasCome()) continue;
     if (stop->exit_code() != kExitTerminated || is_draining) {

@@ -67,7 +67,7 @@ void Obey(const std::string& text) {
     StandStillUntil(text, [&] { return CountEntries(path) >= count; });
   } else if (verb == "sleep") {
     words >> count;
-    std::this_thread::sleep_for(std::chrono::milliseconds(count));
+    std::this_thread::sleep_for(std::chrono::milliseconds(count));  // A slow record.
   } else if (verb == "throw") {
     throw std::runtime_error("a bad day");
   }
