@@ -38,6 +38,8 @@ function(millrace_add_layer name)
   target_sources(${target} PRIVATE ${arg_SOURCES}
     PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
   target_compile_features(${target} PUBLIC cxx_std_20)
+  # Doubles are rounded after each operation, on every processor (docs/decisions/0019).
+  target_compile_options(${target} PUBLIC -ffp-contract=off)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC_DEPS}
     PRIVATE ${arg_PRIVATE_DEPS} $<BUILD_INTERFACE:millrace::options>)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON
