@@ -39,6 +39,8 @@ class BasicLineParser {
     if (line < block.end) Give(line, block.end, on_record);
   }
 
+  bool is_in_block() const { return true; }
+
  private:
   template <class OnRecord>
   static void Give(const char* line, const char* end, OnRecord&& on_record) {

@@ -150,11 +150,15 @@ class BasicTsvParser {
         on_reject);
   }
 
+  /// Whether the row's views point into the block alone, and so live as long as it.
+  bool is_in_block() const { return is_in_block_; }
+
  private:
   static constexpr std::size_t kFields = kFieldCount<Row>;
 
   bool ReadLine(std::string_view raw, Row* row) {
     const char* const line = raw.data();
+    is_in_block_ = true;
     const Bytes bytes(line);
     if (raw.size() >= short_line_limit_ || bytes.Contains('\\')) [[unlikely]] {
       return ReadAnyLine(raw, row);
@@ -183,6 +187,7 @@ class BasicTsvParser {
     }
     if (!found.has_backslash) return ReadFields<false>(row);
     MakeScratch();
+    is_in_block_ = false;
     return ReadFields<true>(row);
   }
 
@@ -269,6 +274,7 @@ class BasicTsvParser {
   std::unique_ptr<char[]> scratch_;
   std::size_t scratch_bytes_ = 0;
   char* scratch_end_ = nullptr;
+  bool is_in_block_ = true;
   std::string reason_;
 };
 

@@ -1,7 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/io/file_system.h"
 
+#include <utility>
+
 namespace millrace {
+namespace {
+
+class CopiedFile final : public MappedFile {
+ public:
+  explicit CopiedFile(std::string bytes) : bytes_(std::move(bytes)) {}
+  std::string_view bytes() const override { return bytes_; }
+
+ private:
+  const std::string bytes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<MappedFile>> FileSystem::Map(const std::string& path) {
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> file,
+                      OpenForRead(path, FileUse::kMapped));
+  MR_ASSIGN_OR_RETURN(const FileInfo info, file->Stat());
+  std::string bytes(info.bytes, '\0');
+  MR_ASSIGN_OR_RETURN(const std::size_t count, file->ReadAt(0, bytes.data(), bytes.size()));
+  bytes.resize(count);
+  return std::unique_ptr<MappedFile>(std::make_unique<CopiedFile>(std::move(bytes)));
+}
 
 std::string ParentPath(std::string_view path) {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);

@@ -52,10 +52,19 @@ class WritableFile {
   virtual Status Close() = 0;
 };
 
+/// All of a file, in memory. Thread-safe.
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+  /// Valid as long as this object.
+  virtual std::string_view bytes() const = 0;
+};
+
 /// What a file is for.
 enum class FileUse {
   kKept,     ///< An input, or an output that will be synced.
   kScratch,  ///< Written once, read once from front to back by each reader, removed.
+  kMapped,   ///< Read by Map(), again and again: stays in the page cache.
 };
 
 /// Thread-safe.
@@ -74,6 +83,10 @@ class FileSystem {
   Result<std::unique_ptr<WritableFile>> Create(const std::string& path) {
     return Create(path, FileUse::kKept);
   }
+
+  /// A file of Millrace's own that nobody changes any more: its pages are read when they are looked
+  /// at, and shared by all processes that map it. Where files can't be mapped, a copy.
+  virtual Result<std::unique_ptr<MappedFile>> Map(const std::string& path);
 
   virtual Result<FileInfo> Stat(const std::string& path) = 0;
   /// All entries but "." and "..", sorted by the bytes of their names.

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +81,21 @@ class LocalReadFile : public RandomAccessFile {
   const std::string path_;
   const Descriptor fd_;
   const FileUse use_;
+};
+
+class LocalMappedFile final : public MappedFile {
+ public:
+  LocalMappedFile(const void* memory, std::size_t bytes) : memory_(memory), bytes_(bytes) {}
+  LocalMappedFile(const LocalMappedFile&) = delete;
+  LocalMappedFile& operator=(const LocalMappedFile&) = delete;
+  ~LocalMappedFile() override {
+    if (bytes_ > 0) ::munmap(const_cast<void*>(memory_), bytes_);
+  }
+  std::string_view bytes() const override { return {static_cast<const char*>(memory_), bytes_}; }
+
+ private:
+  const void* const memory_;
+  const std::size_t bytes_;
 };
 
 // Closes the stream, and with it its descriptor.
@@ -212,6 +228,19 @@ class Local : public FileSystem {
       infos.push_back(ToFileInfo(child, stat));
     }
     return infos;
+  }
+
+  Result<std::unique_ptr<MappedFile>> Map(const std::string& path) override {
+    const Descriptor fd(OpenRetrying(AT_FDCWD, path.c_str(), O_RDONLY));
+    if (fd.get() < 0) return ReadErrno("open", path, errno);
+    struct stat stat;
+    if (IoFails() || ::fstat(fd.get(), &stat) != 0) return ReadErrno("look at", path, errno);
+    const auto bytes = static_cast<std::size_t>(stat.st_size);
+    if (bytes == 0) return std::unique_ptr<MappedFile>(new LocalMappedFile("", 0));
+    void* const memory =
+        IoFails() ? MAP_FAILED : ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (memory == MAP_FAILED) return ReadErrno("map", path, errno);
+    return std::unique_ptr<MappedFile>(new LocalMappedFile(memory, bytes));
   }
 
   Status MakeDirectory(const std::string& path) override {

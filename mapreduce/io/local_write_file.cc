@@ -54,7 +54,7 @@ Status LocalWriteFile::Append(std::string_view bytes) {
 Status LocalWriteFile::HandOver() {
   MR_RETURN_IF_ERROR(WaitUntilIdle());
   if (!thread_.joinable()) {
-    SetDirect(true);
+    SetDirect(use_ != FileUse::kMapped);
     StartThread();
   }
   filled_ = 0;

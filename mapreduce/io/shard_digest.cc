@@ -27,8 +27,13 @@ ShardDigest::ShardDigest(const DigestBlocks& part)
 void ShardDigest::SetBlock(std::size_t index, const Hash128& hash) {
   MR_CHECK(index >= first_block_ && index - first_block_ < blocks_.size());
   const std::size_t at = index - first_block_;
+  if (is_set_[at].load(std::memory_order_acquire)) {
+    if (blocks_[at] != hash) has_changed_.store(true, std::memory_order_relaxed);
+    return;
+  }
   blocks_[at] = hash;
-  if (!is_set_[at].exchange(true)) missing_count_.fetch_sub(1, std::memory_order_acq_rel);
+  is_set_[at].store(true, std::memory_order_release);
+  missing_count_.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 Hash128 ShardDigest::Root() const {

@@ -56,6 +56,8 @@ class ShardDigest {
   const std::vector<Hash128>& blocks() const { return blocks_; }
   /// Thread-safe for distinct blocks. Requires: block `index` of the shard is one of these.
   void SetBlock(std::size_t index, const Hash128& hash);
+  /// A block was set again, to another hash: the file changed between two readings. Thread-safe.
+  bool has_changed() const { return has_changed_.load(std::memory_order_relaxed); }
   /// True when all blocks are set. Thread-safe; true makes the blocks visible to this thread.
   bool complete() const { return missing_count_.load(std::memory_order_acquire) == 0; }
   /// Requires: complete(), the whole shard.
@@ -66,6 +68,7 @@ class ShardDigest {
   std::vector<Hash128> blocks_;
   std::unique_ptr<std::atomic<bool>[]> is_set_;
   std::atomic<std::size_t> missing_count_;
+  std::atomic<bool> has_changed_{false};
 };
 
 /// Reads a whole file and returns its Root(). `cancel` may be null; it is asked once per block.
