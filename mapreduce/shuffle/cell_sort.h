@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,6 +24,22 @@
 #include "mapreduce/shuffle/entry_sort.h"
 
 namespace millrace {
+
+inline constexpr std::size_t kSmallCellBytes = 64;
+
+/// A small cell word by word: a call of memcpy takes longer. Requires: cell_bytes is a multiple of
+/// 8; the cells are apart, or the same.
+inline void CopyCell(char* to, const char* from, std::size_t cell_bytes) {
+  if (cell_bytes > kSmallCellBytes) {
+    std::memmove(to, from, cell_bytes);
+    return;
+  }
+  for (std::size_t at = 0; at < cell_bytes; at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, from + at, 8);
+    std::memcpy(to + at, &word, 8);
+  }
+}
 
 /// Requires: no two cells have equal keys; kKeyBytes is a multiple of 8. Not stable.
 template <std::size_t kKeyBytes>
@@ -47,9 +64,11 @@ class CellSorter {
     return std::max<std::size_t>(kSmallBytes / cell_bytes, 64);
   }
 
+  // Of a cell, what is behind `depth`.
   struct KeyAt {
+    std::size_t depth;
     std::string_view operator()(std::uint64_t ref) const {
-      return {reinterpret_cast<const char*>(ref), kKeyBytes};
+      return {reinterpret_cast<const char*>(ref) + depth, kKeyBytes - depth};
     }
   };
 
@@ -113,18 +132,32 @@ class CellSorter {
     }
   }
 
+  // The entries' prefixes begin where the keys begin to differ: with what all have in common, say a
+  // country, eight bytes seldom told them apart, and this took 1.4 times as long.
   void SortSmall(char* cells, std::size_t count) {
+    const KeyAt key_at{std::min(CommonBytes(cells, count), kKeyBytes - 8)};
     SortEntry* const entries = entries_.data();
     for (std::size_t i = 0; i < count; ++i) {
       const char* const cell = cells + i * cell_bytes_;
-      entries[i] = {LoadBig64(cell), reinterpret_cast<std::uint64_t>(cell)};
+      entries[i] = {LoadBig64(cell + key_at.depth), reinterpret_cast<std::uint64_t>(cell)};
     }
-    EntrySorter<KeyAt>(entries + small_max_, {}).Sort(entries, count);
+    EntrySorter<KeyAt>(entries + small_max_, key_at).Sort(entries, count);
     for (std::size_t i = 0; i < count; ++i) {
-      std::memcpy(scratch_.data() + i * cell_bytes_, reinterpret_cast<const char*>(entries[i].ref),
-                  cell_bytes_);
+      CopyCell(scratch_.data() + i * cell_bytes_, reinterpret_cast<const char*>(entries[i].ref),
+               cell_bytes_);
     }
     std::memcpy(cells, scratch_.data(), count * cell_bytes_);
+  }
+
+  std::size_t CommonBytes(const char* cells, std::size_t count) const {
+    std::uint64_t difference[kKeyBytes / 8] = {};
+    for (std::size_t i = 1; i < count; ++i) {
+      for (std::size_t w = 0; w < kKeyBytes / 8; ++w)
+        difference[w] |= LoadBig64(cells + i * cell_bytes_ + 8 * w) ^ LoadBig64(cells + 8 * w);
+    }
+    std::size_t w = 0;
+    while (w + 1 < kKeyBytes / 8 && difference[w] == 0) ++w;
+    return 8 * w + static_cast<std::size_t>(std::countl_zero(difference[w])) / 8;
   }
 
   const std::size_t cell_bytes_;  // A multiple of 8.

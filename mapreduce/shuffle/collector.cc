@@ -197,6 +197,7 @@ Status TableCollector::Forward(EmitBatch& batch, std::size_t from) {
 Status TableCollector::StoreTable(bool memory_is_short) {
   const Phase previous = options_.timer->Switch(Phase::kSort);
   MR_ASSIGN_OR_RETURN(auto runs, table_.TakeRuns());
+  const std::uint64_t table = options_.store->NewTable();
   for (std::shared_ptr<const MemoryRun>& run : runs) {
     for (std::size_t i = 0; i < run->record_count(); ++i) {
       const RecordView record = run->Record(i);
@@ -205,13 +206,13 @@ Status TableCollector::StoreTable(bool memory_is_short) {
     const RunOrder order{0, sequence_++};
     const std::uint64_t bytes = run->charged_bytes();
     if (!memory_is_short && options_.store->TryRetain(bytes, options_.lease)) {
-      options_.store->AddMemory(order, std::move(run), bytes);
+      options_.store->AddMemory(order, std::move(run), bytes, table);
       continue;
     }
     options_.timer->Switch(Phase::kSpill);
     const std::unique_ptr<RunWriter> writer = options_.store->NewWriter();
     MR_RETURN_IF_ERROR(CopyRun(*run->Read({}), *writer));
-    MR_RETURN_IF_ERROR(options_.store->AddFile(order, *writer));
+    MR_RETURN_IF_ERROR(options_.store->AddFile(order, *writer, table));
     options_.timer->AddBytes(Phase::kSpill, writer->bytes_written());
     run.reset();
     options_.lease->Shrink(bytes);

@@ -98,6 +98,10 @@ inline bool SameCell(const char* slot, const Cell<kKeyBytes>& cell) {
 
 inline bool IsEmpty(const char* slot, std::size_t key_bytes) { return slot[key_bytes - 1] == 0; }
 
+inline void ClearCell(char* cell, std::size_t cell_bytes) {
+  for (std::size_t at = 0; at < cell_bytes; at += 8) std::memset(cell + at, 0, 8);
+}
+
 struct LongKey {
   std::string_view operator()(std::uint64_t ref) const {
     const char* const record = reinterpret_cast<const char*>(ref);
@@ -295,17 +299,25 @@ template <std::size_t kKeyBytes>
       if (!may_wrap) return false;
       slot = 0;
     }
-    std::memcpy(table + slot * cell_bytes, cell, cell_bytes);
+    CopyCell(table + slot * cell_bytes, cell, cell_bytes);
     return true;
   };
   for (std::size_t end = tier.capacity(); end > 0;) {
     std::size_t begin = end;
     while (begin > 0 && !IsEmpty(table + (begin - 1) * cell_bytes, kKeyBytes)) --begin;
-    cluster.assign(table + begin * cell_bytes, table + end * cell_bytes);
-    std::memset(table + begin * cell_bytes, 0, cluster.size());
-    for (std::size_t at = 0; at < cluster.size(); at += cell_bytes) {
-      const char* const cell = cluster.data() + at;
-      if (!place(cell, /*may_wrap=*/false)) rest.insert(rest.end(), cell, cell + cell_bytes);
+    if (2 * begin >= end) {  // They go where none of them is.
+      for (char* cell = table + begin * cell_bytes; cell < table + end * cell_bytes;
+           cell += cell_bytes) {
+        if (!place(cell, /*may_wrap=*/false)) rest.insert(rest.end(), cell, cell + cell_bytes);
+        ClearCell(cell, cell_bytes);
+      }
+    } else {
+      cluster.assign(table + begin * cell_bytes, table + end * cell_bytes);
+      std::memset(table + begin * cell_bytes, 0, cluster.size());
+      for (std::size_t at = 0; at < cluster.size(); at += cell_bytes) {
+        const char* const cell = cluster.data() + at;
+        if (!place(cell, /*may_wrap=*/false)) rest.insert(rest.end(), cell, cell + cell_bytes);
+      }
     }
     end = begin == 0 ? 0 : begin - 1;
   }
@@ -374,11 +386,13 @@ std::shared_ptr<const MemoryRun> CombiningTable::TakeCells(Tier& tier) {
   const std::uint64_t used = count * tier.cell_bytes;
   char* const cells = tier.cells.data();
   char* to = cells;
-  for (std::size_t i = 0; to != cells + used; ++i) {
-    const char* const cell = cells + i * tier.cell_bytes;
-    if (IsEmpty(cell, kKeyBytes)) continue;
-    if (cell != to) std::memcpy(to, cell, tier.cell_bytes);
-    to += tier.cell_bytes;
+  // Small ones whether empty or not: no branch could guess which are.
+  const bool copies_all = tier.cell_bytes <= kSmallCellBytes;
+  for (const char* cell = cells; to != cells + used; cell += tier.cell_bytes) {
+    const bool is_empty = IsEmpty(cell, kKeyBytes);
+    if (!copies_all && is_empty) continue;
+    CopyCell(to, cell, tier.cell_bytes);
+    to += is_empty ? 0 : tier.cell_bytes;
   }
   tier.cells.Truncate(used + kOverReadBytes);
   sorter.Sort(cells, count);

@@ -67,16 +67,19 @@ class RecordDigest {
     }
   }
 
+  static constexpr std::size_t kBufferBytes = 1024;
+  static constexpr std::size_t kCopySlack = 16;
+
   // Short pieces are gathered: a call of the hasher costs more than a copy.
   void AddPiece(std::string_view piece) {
-    if (sizeof buffer_ - used_ < 4 + piece.size()) Flush();
+    if (kBufferBytes - used_ < 4 + piece.size()) Flush();
     StoreLittle32(buffer_ + used_, static_cast<std::uint32_t>(piece.size()));
     used_ += 4;
-    if (sizeof buffer_ - used_ < piece.size()) {
+    if (kBufferBytes - used_ < piece.size()) {
       Flush();
       hasher_.Update(piece);
     } else if (!piece.empty()) {  // It may be null.
-      std::memcpy(buffer_ + used_, piece.data(), piece.size());
+      CopyShort(buffer_ + used_, piece.data(), piece.size());
       used_ += piece.size();
     }
   }
@@ -86,7 +89,7 @@ class RecordDigest {
   }
 
   Hasher128 hasher_;
-  char buffer_[1024];
+  char buffer_[kBufferBytes + kCopySlack];
   std::size_t used_ = 0;
   const std::vector<std::string>* mark_keys_ = nullptr;
   const std::string* next_mark_ = nullptr;

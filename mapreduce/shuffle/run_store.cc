@@ -44,12 +44,12 @@ void RunStore::CancelRetain(std::uint64_t bytes) {
 }
 
 void RunStore::AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run,
-                         std::uint64_t retained_bytes) {
+                         std::uint64_t retained_bytes, std::uint64_t table) {
   if (run->charged_bytes() < retained_bytes) CancelRetain(retained_bytes - run->charged_bytes());
   record_count_ += run->record_count();
   data_bytes_ += run->charged_bytes();
   MutexLock lock(mutex_);
-  runs_.push_back({.order = order, .memory = std::move(run)});
+  runs_.push_back({.order = order, .table = table, .memory = std::move(run)});
 }
 
 RunOptions RunStore::NextRunOptions(std::string* path) {
@@ -64,13 +64,13 @@ std::unique_ptr<RunWriter> RunStore::NewWriter() {
   return std::make_unique<RunWriter>(files_, std::move(path), options);
 }
 
-Status RunStore::AddFile(RunOrder order, RunWriter& writer) {
+Status RunStore::AddFile(RunOrder order, RunWriter& writer, std::uint64_t table) {
   MR_ASSIGN_OR_RETURN(RunInfo info, writer.Close());
   record_count_ += info.record_count;
   data_bytes_ += info.key_bytes + info.value_bytes;
   spilled_bytes_ += info.file_bytes;
   MutexLock lock(mutex_);
-  runs_.push_back({.order = order, .info = std::move(info)});
+  runs_.push_back({.order = order, .table = table, .info = std::move(info)});
   return Status::Ok();
 }
 
@@ -153,6 +153,13 @@ Status RunStore::MergeSlices(MergeLimits limits, CombineOperator* combiner,
     runs_.erase(first + 1, end);
   }
   return Status::Ok();
+}
+
+bool RunStore::has_distinct_keys() const {
+  const auto is_of_table = [&](const StoredRun& run) {
+    return run.table != kNoTable && run.table == runs_.front().table;
+  };
+  return std::all_of(runs_.begin(), runs_.end(), is_of_table);
 }
 
 std::size_t RunStore::file_count() const {

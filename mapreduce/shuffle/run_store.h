@@ -64,14 +64,17 @@ class RunStore {
   /// charges no more, or CancelRetain. With `from`, the bytes are that lease's so far.
   bool TryRetain(std::uint64_t bytes, MemoryBudget::Lease* from = nullptr);
   void CancelRetain(std::uint64_t bytes);
+  /// Announces runs that have no key in common, and none has a key twice, as a combining table
+  /// leaves them: what AddMemory and AddFile are to be told of each.
+  std::uint64_t NewTable() { return ++table_count_; }
   /// Whether runs may stay in memory at all.
   bool keeps_runs() const { return options_.retained_bytes_max > 0; }
-  void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run,
-                 std::uint64_t retained_bytes);
+  void AddMemory(RunOrder order, std::shared_ptr<const MemoryRun> run, std::uint64_t retained_bytes,
+                 std::uint64_t table = kNoTable);
 
   /// A writer of a new run file, and what to do with it when it is full.
   std::unique_ptr<RunWriter> NewWriter();
-  Status AddFile(RunOrder order, RunWriter& writer);
+  Status AddFile(RunOrder order, RunWriter& writer, std::uint64_t table = kNoTable);
 
   /// A run that is only read, never removed.
   void AddSlice(RunOrder order, RunSlice slice);
@@ -93,6 +96,9 @@ class RunStore {
   /// All sampled keys in order.
   std::vector<std::string> SampleKeys() const { return sample_.SortedKeys(); }
 
+  /// Whether all runs are of one table: then no two records have the same key. Requires: all runs
+  /// are there.
+  bool has_distinct_keys() const;
   std::uint64_t record_count() const { return record_count_.load(); }
   std::uint64_t data_bytes() const { return data_bytes_.load(); }
   std::uint64_t spilled_bytes() const { return spilled_bytes_.load(); }
@@ -105,8 +111,10 @@ class RunStore {
   std::uint64_t block_bytes_max() const;
 
  private:
+  static constexpr std::uint64_t kNoTable = 0;
   struct StoredRun {
     RunOrder order;
+    std::uint64_t table = kNoTable;
     std::shared_ptr<const MemoryRun> memory;  // Or:
     RunInfo info;
     std::shared_ptr<const RunFile> file;  // Or:
@@ -132,6 +140,7 @@ class RunStore {
   KeySampler sample_;                 // Likewise.
   std::uint64_t retained_bytes_ = 0;  // Likewise.
   std::atomic<std::uint64_t> next_file_{0};
+  std::atomic<std::uint64_t> table_count_{0};
   std::atomic<std::uint64_t> record_count_{0};
   std::atomic<std::uint64_t> data_bytes_{0};
   std::atomic<std::uint64_t> spilled_bytes_{0};

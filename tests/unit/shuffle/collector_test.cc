@@ -214,6 +214,7 @@ TEST_F(CollectorTest, ATableThatFitsCombinesAll) {
   SumCollector collector(options_);
   Collect(collector, tasks);
   EXPECT_EQ(Stored().size(), Sums(Flat(tasks)).size());  // Each key once.
+  EXPECT_TRUE(store_->has_distinct_keys());
   EXPECT_EQ(collector.forwarded, 0u);
 }
 

@@ -72,6 +72,26 @@ class RunStoreTest : public ::testing::Test {
   int stores_ = 0;
 };
 
+// Only what one table leaves has no key twice; a second one may have the first one's keys.
+TEST_F(RunStoreTest, KeysAreDistinctInOneTable) {
+  const auto add = [&](RunStore& store, std::uint64_t table, const std::string& key) {
+    const std::unique_ptr<RunWriter> writer = store.NewWriter();
+    writer->Add(MakeRecordView(key, "1"));
+    ASSERT_TRUE(store.AddFile({}, *writer, table).ok());
+  };
+  const auto store = MakeStore(0);
+  EXPECT_TRUE(store->has_distinct_keys());
+  const std::uint64_t table = store->NewTable();
+  add(*store, table, "a");
+  add(*store, table, "b");
+  EXPECT_TRUE(store->has_distinct_keys());
+  add(*store, store->NewTable(), "a");
+  EXPECT_FALSE(store->has_distinct_keys());
+  const auto other = MakeStore(0);
+  AddRun(*other, {}, /*in_memory=*/false, 10);
+  EXPECT_FALSE(other->has_distinct_keys());
+}
+
 TEST_F(RunStoreTest, ReadsRunsInTheirOrderWhoeverCameFirst) {
   for (const std::size_t fan_in : {2, 3, 8, 100}) {
     for (const std::uint64_t memory_share : {0, 1, 2, 3}) {  // Of three runs so many in memory.
