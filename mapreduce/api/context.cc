@@ -6,19 +6,23 @@
 
 namespace millrace {
 
+std::string_view Context::file_name() const {
+  const std::string_view path = ShardName(shard_);
+  return path.substr(path.rfind('/') + 1);
+}
+
 Status Context::ReportReject(std::string_view raw) {
+  if (!failure_.ok()) return failure_;
   is_rejected_ = false;
   const std::uint64_t offset = shard_.empty() ? 0 : current_->offset();
-  return rejects_->Add({input_, shard_, offset, reason_, raw});
+  return rejects_->Add({input_, shard_, offset, reason_, raw, /*is_late=*/false});
 }
 
 // The folder does not count: a dataset that is moved, or mounted elsewhere, stays the same input.
 void Context::SeedRandom() {
   has_random_ = true;
-  const std::string_view path = ShardName(shard_);
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  random_ =
-      Random(shard_.empty() ? Hash64(group_) : Hash64(name, Hash64(input_, current_->offset())));
+  random_ = Random(shard_.empty() ? Hash64(group_)
+                                  : Hash64(file_name(), Hash64(input_, current_->offset())));
 }
 
 }  // namespace millrace

@@ -5,13 +5,17 @@
 // What a job's code may ask of the framework beside emitting: counters, rejects, the logical date
 // and a deterministic random generator. Never the clock.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "mapreduce/api/current_record.h"
+#include "mapreduce/api/origin.h"
+#include "mapreduce/api/table_set.h"
 #include "mapreduce/base/random.h"
 #include "mapreduce/base/status.h"
 
@@ -24,7 +28,11 @@ struct RejectedRecord {
   std::uint64_t offset;    ///< In the shard's decompressed bytes.
   std::string_view reason;
   std::string_view raw;  ///< The record as read; the encoded key of a group.
+  bool is_late = false;  ///< By a Reduce, with the record's origin: not in the order of the input.
 };
+
+/// The reason why what crashed the job's code before is rejected.
+inline constexpr char kCrashReason[] = "crashed the job's code";
 
 /// Where rejects go. An error stops the task.
 class RejectSink {
@@ -68,6 +76,30 @@ class Context {
     reason_ = reason;
   }
 
+  /// Sets aside the input record that a value came from, in a Reduce: the group goes on without it.
+  void Reject(const Origin& origin, std::string_view reason) {
+    failure_.Update(rejects_->Add({origin.input, origin.shard, origin.offset, reason, origin.raw,
+                                   /*is_late=*/true}));
+    if (!failure_.ok()) is_rejected_ = true;
+  }
+
+  /// The data can't give a right result, whatever is set aside: ends the run with exit code 65.
+  /// Say what is wrong with which record or key, and what to do.
+  void Fail(std::string_view why) {
+    failure_.Update(Status::BadData(why));
+    is_rejected_ = true;
+  }
+
+  /// The record that is being mapped: its views live until Map returns.
+  Origin origin() const {
+    return {input_, shard_, shard_.empty() ? 0 : current_->offset(),
+            shard_.empty() ? group_ : raw_};
+  }
+
+  /// Of the shard that is being mapped, the name without folder and without .zst or .gz; empty
+  /// where a stage made the record.
+  std::string_view file_name() const;
+
   /// The run's --date as YYYY-MM-DD; empty if none was given.
   const std::string& date() const { return date_; }
 
@@ -85,8 +117,9 @@ class Context {
     current_->BeginShard(shard);
   }
   void BeginBlock(const char* block, std::uint64_t offset) { current_->BeginBlock(block, offset); }
-  void BeginRecord(const char* record) {
-    current_->BeginRecord(record);
+  void BeginRecord(std::string_view raw) {
+    raw_ = raw;
+    current_->BeginRecord(raw.data());
     has_random_ = false;
   }
   void BeginGroup(std::string_view key) {
@@ -94,7 +127,25 @@ class Context {
     current_->BeginGroup(key);
     has_random_ = false;
   }
+  void EndGroups() { current_->EndGroups(); }
+  /// The record or group is not to count: it is rejected, or the job has failed.
   bool is_rejected() const { return is_rejected_; }
+  const Status& failure() const { return failure_; }
+  void set_tables(const std::vector<std::shared_ptr<const TableSet>>* tables) { tables_ = tables; }
+  /// The records were read before, by another map of the same reader.
+  void set_is_repeat(bool is_repeat) { is_repeat_ = is_repeat; }
+  bool is_repeat() const { return is_repeat_; }
+  /// Encoded keys, sorted; may be null.
+  void set_groups_aside(const std::vector<std::string>* keys) { groups_aside_ = keys; }
+  /// Whether the group has crashed the task before: it is to be rejected unseen, for kCrashReason.
+  bool IsSetAside(std::string_view key) const {
+    return groups_aside_ != nullptr &&
+           std::binary_search(groups_aside_->begin(), groups_aside_->end(), key);
+  }
+  /// Requires: the engine has made the table.
+  const std::shared_ptr<const TableSet>& table(int index) const {
+    return (*tables_)[static_cast<std::size_t>(index)];
+  }
   /// Reports the current record, for the reason given to Reject or here.
   Status ReportReject(std::string_view raw);
   Status ReportReject(std::string_view reason, std::string_view raw) {
@@ -113,9 +164,14 @@ class Context {
   RejectSink* const rejects_;
   CurrentRecord* const current_;
   std::string shard_;
+  std::string_view raw_;
   std::string_view group_;
+  const std::vector<std::shared_ptr<const TableSet>>* tables_ = nullptr;
+  const std::vector<std::string>* groups_aside_ = nullptr;
+  Status failure_;
   std::vector<std::pair<std::string, std::uint64_t>> counters_;
   std::string reason_;
+  bool is_repeat_ = false;
   bool is_rejected_ = false;
   bool has_random_ = false;
   Random random_{0};

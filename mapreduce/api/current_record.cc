@@ -47,12 +47,14 @@ std::optional<RecordSnapshot> TakeSnapshot(const CurrentRecord& shared) {
   snapshot.shard = TextAt(shared.shard, sizeof shared.shard);
   snapshot.offset = shared.offset();
   const bool has_record = shared.record.load(std::memory_order_relaxed) != 0;
-  const std::uint32_t key_bytes = shared.key_bytes.load(std::memory_order_relaxed);
-  snapshot.key.assign(shared.key, std::min<std::size_t>(key_bytes, sizeof shared.key));
+  const std::uint64_t group = shared.group.load(std::memory_order_relaxed);
+  if (group > 0)
+    snapshot.key.assign(shared.key, std::min<std::uint64_t>(group - 1, sizeof shared.key));
+  snapshot.is_key_cut = group > sizeof shared.key + 1;
   std::atomic_thread_fence(std::memory_order_acquire);
   if (shared.version.load(std::memory_order_relaxed) != version) return std::nullopt;
   if (!has_record) snapshot.shard.clear();
-  if (snapshot.shard.empty() && snapshot.key.empty()) return std::nullopt;
+  if (snapshot.shard.empty() && group == 0) return std::nullopt;
   return snapshot;
 }
 

@@ -33,7 +33,7 @@ struct CurrentRecord {
   std::atomic<std::uint64_t> record{0};        ///< Where the record begins in memory; 0: none yet.
   bool notes_keys = false;                     ///< Then, in a reduce:
   std::atomic<std::uint64_t> group_count{0};   ///< Begun so far.
-  std::atomic<std::uint32_t> key_bytes{0};     ///< Of the last one's encoded key.
+  std::atomic<std::uint64_t> group{0};  ///< Bytes of its encoded key, and 1; 0: none is at work.
   char key[kKeyBytesMax] = {};
 
   /// Offset of the record in the shard's decompressed bytes.
@@ -67,17 +67,26 @@ struct CurrentRecord {
   void BeginGroup(std::string_view encoded_key) {
     if (!notes_keys) return;
     const std::size_t bytes = std::min(encoded_key.size(), kKeyBytesMax);
-    key_bytes.store(0, std::memory_order_relaxed);
+    group.store(0, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (bytes > 0) std::memcpy(key, encoded_key.data(), bytes);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    key_bytes.store(static_cast<std::uint32_t>(bytes), std::memory_order_relaxed);
+    group.store(encoded_key.size() + 1, std::memory_order_relaxed);
     group_count.store(group_count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
+  /// What comes next is no group's fault.
+  void EndGroups() { group.store(0, std::memory_order_relaxed); }
+  /// What happens until ShowGroup is not the group's fault. Returns what ShowGroup takes.
+  std::uint64_t HideGroup() {
+    const std::uint64_t hidden = group.load(std::memory_order_relaxed);
+    EndGroups();
+    return hidden;
+  }
+  void ShowGroup(std::uint64_t hidden) { group.store(hidden, std::memory_order_relaxed); }
   /// No record and no group any more.
   void EndTask() {
     BeginShard("");
-    key_bytes.store(0, std::memory_order_relaxed);
+    EndGroups();
   }
 
  private:

@@ -22,6 +22,7 @@ struct InputSpec {
   std::string name;
   std::vector<std::string> columns;  ///< Of TSV: the layout the job expects.
   std::string format;                ///< "tsv", "text"
+  bool has_distinct_names = false;   ///< No two files may have the same Context::file_name().
 };
 
 /// A dataset the job writes.
@@ -35,6 +36,9 @@ struct StageSource {
   int input = -1;  ///< Index into inputs, or -1.
   int stage = -1;  ///< Index into stages, or -1.
   std::string map_name;
+  std::vector<int> tables;  ///< Indexes into tables: what its map looks up in.
+  int reader = -1;          ///< Of an input: maps with the same one parse it alike.
+  bool is_repeat = false;   ///< An earlier one does: it has counted the records, and rejected some.
   std::function<std::unique_ptr<MapOperator>(Context&, EmitSink&)> make_map;  ///< Of an input.
   std::function<std::unique_ptr<RecordMapOperator>(Context&, EmitSink&)>
       make_record_map;  ///< Of a stage.
@@ -56,14 +60,23 @@ struct StageSpec {
   std::function<std::unique_ptr<Collector>(const CollectorOptions&)> make_collector;
   std::function<std::unique_ptr<CombineOperator>()> make_combiner;  ///< Null: nothing is combined.
   std::function<std::unique_ptr<ReduceOperator>(Context&, EmitSink&)> make_reduce;
+  std::vector<int> reduce_tables;  ///< What its reduce looks up in.
+  int table = -1;                  ///< Index into tables: what its reduce emits is kept there.
   std::vector<StageWrite> writes;
   bool writes_maps = false;  ///< They write what the maps emit.
 
   bool has_reduce() const { return make_reduce != nullptr; }
 };
 
+/// What a stage made, kept for lookups by others.
+struct TableSpec {
+  int stage = -1;  ///< Index into stages.
+};
+
 struct JobGraph {
+  bool needs_date = false;  ///< It can't run without --date.
   std::vector<InputSpec> inputs;
+  std::vector<TableSpec> tables;
   std::vector<StageSpec> stages;
   std::vector<OutputSpec> outputs;
 };

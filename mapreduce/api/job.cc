@@ -9,7 +9,10 @@ namespace millrace {
 
 int Job::AddInput(InputSpec input) {
   for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
-    if (graph_.inputs[i].name == input.name) return static_cast<int>(i);
+    if (graph_.inputs[i].name == input.name) {
+      graph_.inputs[i].has_distinct_names |= input.has_distinct_names;
+      return static_cast<int>(i);
+    }
   }
   graph_.inputs.push_back(std::move(input));
   return static_cast<int>(graph_.inputs.size()) - 1;
@@ -32,6 +35,15 @@ int Job::AddOutput(const std::string& name, std::string_view extension) {
   }
   graph_.outputs.push_back({name, std::string(extension)});
   return static_cast<int>(graph_.outputs.size()) - 1;
+}
+
+int Job::AddTable(std::size_t stage) {
+  int& table = graph_.stages[stage].table;
+  if (table < 0) {
+    table = static_cast<int>(graph_.tables.size());
+    graph_.tables.push_back({static_cast<int>(stage)});
+  }
+  return table;
 }
 
 void Job::BeginCombine(StageSpec& stage, std::string name) {
@@ -66,11 +78,32 @@ void Job::MergeStages(std::size_t into, std::size_t from) {
   sources.clear();
 }
 
-// A merged stage has no sources left. The stage it went into may stand before a stage it reads:
-// moving it behind all its sources keeps the order that the engine relies on.
-void Job::DropMergedStages() {
+// The tables that must be there before a stage can run to its end: those of its maps, of its
+// reduce, and of the maps that run inside that.
+std::vector<int> Job::TablesBefore(std::size_t stage) const {
+  std::vector<int> tables = graph_.stages[stage].reduce_tables;
+  const auto add = [&tables](const StageSource& source) {
+    tables.insert(tables.end(), source.tables.begin(), source.tables.end());
+  };
+  for (const StageSource& source : graph_.stages[stage].sources) {
+    if (source.input >= 0) add(source);
+  }
+  for (const StageSpec& later : graph_.stages) {
+    for (const StageSource& source : later.sources) {
+      if (source.stage == static_cast<int>(stage)) add(source);
+    }
+  }
+  return tables;
+}
+
+// A merged stage has no sources left. The stage it went into may stand before a stage it reads, as
+// may one before the stage whose table it needs: moving it behind all of them keeps the order that
+// the engine relies on.
+void Job::OrderStages() {
   std::vector<StageSpec> ordered;
   std::vector<int> place(graph_.stages.size(), -1);
+  std::vector<std::vector<int>> tables;
+  for (std::size_t i = 0; i < graph_.stages.size(); ++i) tables.push_back(TablesBefore(i));
   bool moved = true;
   while (moved) {
     moved = false;
@@ -79,8 +112,13 @@ void Job::DropMergedStages() {
       const auto is_ready = [&](const StageSource& source) {
         return source.stage < 0 || place[static_cast<std::size_t>(source.stage)] >= 0;
       };
+      const auto is_made = [&](int table) {
+        return place[static_cast<std::size_t>(
+                   graph_.tables[static_cast<std::size_t>(table)].stage)] >= 0;
+      };
       if (place[i] >= 0 || stage.sources.empty() ||
-          !std::all_of(stage.sources.begin(), stage.sources.end(), is_ready)) {
+          !std::all_of(stage.sources.begin(), stage.sources.end(), is_ready) ||
+          !std::all_of(tables[i].begin(), tables[i].end(), is_made)) {
         continue;
       }
       place[i] = static_cast<int>(ordered.size());
@@ -93,7 +131,21 @@ void Job::DropMergedStages() {
       moved = true;
     }
   }
+  for (const StageSpec& stage : graph_.stages) {
+    if (stage.sources.empty()) continue;
+    Fail("the table that " + stage.sources.front().map_name +
+         (stage.reduce_name.empty() ? "" : " or " + stage.reduce_name) +
+         " looks up in is made of the same Reduce that feeds it, so it can't be there in time; "
+         "look up in a stage further on");
+    break;
+  }
+  for (TableSpec& table : graph_.tables) table.stage = place[static_cast<std::size_t>(table.stage)];
   graph_.stages = std::move(ordered);
+  std::set<int> readers;
+  for (StageSpec& stage : graph_.stages) {
+    for (StageSource& source : stage.sources)
+      source.is_repeat = source.input >= 0 && !readers.insert(source.reader).second;
+  }
 }
 
 // All columns of the layout, also those this job does not look at: who says where everything is in
@@ -149,7 +201,7 @@ void Job::DeclareColumns() {
 
 Status Job::Finish() {
   DeclareColumns();
-  DropMergedStages();
+  OrderStages();
   std::set<std::string> names;
   for (const ParamInfo& param : params_) {
     if (!names.insert(param.name).second) Fail("the job has more than one parameter " + param.name);

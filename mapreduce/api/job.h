@@ -31,7 +31,10 @@
 #include "mapreduce/api/map_operators.h"
 #include "mapreduce/api/params.h"
 #include "mapreduce/api/reduce_operators.h"
+#include "mapreduce/api/reducers.h"
+#include "mapreduce/api/table.h"
 #include "mapreduce/api/write_operators.h"
+#include "mapreduce/formats/any_row.h"
 #include "mapreduce/formats/text.h"
 #include "mapreduce/formats/tsv.h"
 
@@ -55,9 +58,24 @@ std::string TypeName() {
 /// A factory that makes T from the leading arguments it is called with and copies of `args`.
 template <class T, class... Leading, class... Args>
 auto Factory(Args... args) {
+  static_assert(!(kIsSideInput<Args> || ...), "only Map and Reduce can look up in a side input");
   return [args = std::tuple<Args...>(std::move(args)...)](Leading... leading) {
     return std::apply([&](const Args&... own) { return std::make_unique<T>(leading..., own...); },
                       args);
+  };
+}
+
+/// A factory that makes the operator T of a job's class: from `leading`, the context and sink it is
+/// called with, and copies of `args`, tables for side inputs.
+template <class T, class Base, class Leading, class... Args>
+auto OperatorFactory(Leading leading, Args... args) {
+  return [leading = std::move(leading), args = std::tuple<Args...>(std::move(args)...)](
+             Context& context, EmitSink& sink) -> std::unique_ptr<Base> {
+    return std::apply(
+        [&](const Args&... own) {
+          return std::make_unique<T>(leading, context, sink, Bind(context, own)...);
+        },
+        args);
   };
 }
 
@@ -88,6 +106,7 @@ struct Broken {
   Broken Write(const std::string&) {
     return {};
   }
+  Broken AsTable() { return {}; }
 };
 
 /// The type of M's records; void where M is no mapper.
@@ -113,6 +132,9 @@ class Reduced {
   /// Begins the next stage. M has `void Map(const KeyValue<K, V>&, Emitter<K2, V2>&[, Context&])`.
   template <class M, class... Args>
   auto Map(Args... args);
+
+  /// Keeps them for lookups. Requires: each group emits its own key, once.
+  SideInput<K, V> AsTable();
 
  private:
   template <class, class>
@@ -162,6 +184,10 @@ class Mapped {
     return {*job_, stage_};
   }
 
+  /// Keeps the first value of each key, in input order, for lookups; V is Sourced<W>, and the
+  /// records of a key behind its first are rejects.
+  auto AsTable();
+
   /// Takes the records of another Map into the same stage: a join.
   Mapped& And(Mapped other);
 
@@ -179,7 +205,8 @@ class Mapped {
   std::size_t stage_;
 };
 
-/// An input of records of one type, read by a Parser made from ParserArgs.
+/// An input of records of one type, read by a Parser made from ParserArgs. It may be mapped several
+/// times, for several stages: each reads it anew, and a record that can't be parsed is one reject.
 template <class Parser, class Record, class... ParserArgs>
 class Source {
  public:
@@ -189,10 +216,11 @@ class Source {
 
  private:
   friend class Job;
-  Source(Job& job, int input, ParserArgs... args)
-      : job_(&job), input_(input), parser_args_(std::move(args)...) {}
+  Source(Job& job, int input, int reader, ParserArgs... args)
+      : job_(&job), input_(input), reader_(reader), parser_args_(std::move(args)...) {}
   Job* job_;
   int input_;
+  int reader_;
   std::tuple<ParserArgs...> parser_args_;
 };
 
@@ -223,6 +251,12 @@ class Job {
   /// The logical date of the run, YYYY-MM-DD; empty if none was given.
   const std::string& date() const { return settings_.date; }
 
+  /// The same for a job that makes no sense without: then the run ends with exit code 64.
+  const std::string& NeedDate() {
+    graph_.needs_date = true;
+    return date();
+  }
+
   /// The definition's own complaint about the parameters: the run ends with exit code 64.
   void Fail(const std::string& why) { status_.Update(Status::InvalidArgument(why)); }
 
@@ -237,7 +271,16 @@ class Job {
   auto Read(const std::string& name);
   /// Lines, as they are.
   Source<LineParser, Line> ReadLines(const std::string& name) {
-    return {*this, AddInput({name, {}, "text"})};
+    return {*this, AddInput({name, {}, "text", /*has_distinct_names=*/false}), readers_++};
+  }
+  /// The same where the name of a file says what it is: no two may have the same
+  /// Context::file_name(), or the run ends with exit code 64.
+  Source<LineParser, Line> ReadDocuments(const std::string& name) {
+    return {*this, AddInput({name, {}, "text", /*has_distinct_names=*/true}), readers_++};
+  }
+  /// Rows of TSV files with whatever columns they have.
+  Source<AnyRowParser, AnyRow> ReadRows(const std::string& name) {
+    return {*this, AddInput({name, {}, "tsv", /*has_distinct_names=*/false}), readers_++};
   }
 
   // What follows is for the framework.
@@ -250,6 +293,7 @@ class Job {
   StageSpec& stage(std::size_t index) { return graph_.stages[index]; }
   std::size_t AddStage(StageSource source);
   int AddOutput(const std::string& name, std::string_view extension);
+  int AddTable(std::size_t stage);
   /// Names the stage's combiner and reducer, which must fit each other: behind an aggregator, whose
   /// states are the shuffle's values, comes no other Reduce.
   void BeginCombine(StageSpec& stage, std::string name);
@@ -271,11 +315,13 @@ class Job {
   std::map<std::string, int> ColumnOverrides(const std::string& input,
                                              std::span<const std::string_view> layout);
   void DeclareColumns();
-  void DropMergedStages();
+  std::vector<int> TablesBefore(std::size_t stage) const;
+  void OrderStages();
 
   const JobSettings settings_;
   Status status_;
   JobGraph graph_;
+  int readers_ = 0;
   std::vector<ParamInfo> params_;
   std::vector<ColumnUse> columns_;
 };
@@ -317,10 +363,11 @@ auto Job::Read(const std::string& name, const TsvLayout& layout,
     const std::map<std::string, int> overrides = ColumnOverrides(name, layout.names());
     const Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
     if (!columns.ok()) status_.Update(columns.error().Annotate("input ", name));
-    InputSpec input{name, {}, "tsv"};
+    InputSpec input{name, {}, "tsv", /*has_distinct_names=*/false};
     for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
     return Source<TsvParser<Row>, Row, TsvColumns>(
-        *this, AddInput(std::move(input)), columns.ok() ? *columns : TsvColumns::None<Row>());
+        *this, AddInput(std::move(input)), readers_++,
+        columns.ok() ? *columns : TsvColumns::None<Row>());
   }
 }
 
@@ -352,16 +399,11 @@ auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
     using Signature = api_internal::MapOf<M>;
     StageSource source;
     source.input = input_;
+    source.reader = reader_;
     source.map_name = api_internal::TypeName<M>();
-    source.make_map = [parser_args = parser_args_, args = std::tuple<Args...>(std::move(args)...)](
-                          Context& context, EmitSink& sink) -> std::unique_ptr<MapOperator> {
-      return std::apply(
-          [&](const Args&... own) {
-            return std::make_unique<ShardMapOperator<Parser, M>>(parser_args, context, sink,
-                                                                 own...);
-          },
-          args);
-    };
+    source.tables = api_internal::TablesIn(args...);
+    source.make_map = api_internal::OperatorFactory<ShardMapOperator<Parser, M>, MapOperator>(
+        parser_args_, std::move(args)...);
     return Mapped<typename Signature::Key, typename Signature::Value>(
         *job_, job_->AddStage(std::move(source)));
   }
@@ -384,8 +426,10 @@ auto Reduced<K, V>::Map(Args... args) {
     StageSource source;
     source.stage = static_cast<int>(stage_);
     source.map_name = api_internal::TypeName<M>();
+    source.tables = api_internal::TablesIn(args...);
     source.make_record_map =
-        api_internal::Factory<EmittedMapOperator<K, V, M>, Context&, EmitSink&>(std::move(args)...);
+        api_internal::OperatorFactory<EmittedMapOperator<K, V, M>, RecordMapOperator>(
+            Unit(), std::move(args)...);
     return Mapped<typename Signature::Key, typename Signature::Value>(
         *job_, job_->AddStage(std::move(source)));
   }
@@ -398,6 +442,11 @@ Reduced<K, V>& Reduced<K, V>::Write(const std::string& name) {
       {job_->AddOutput(name, Format::kExtension),
        api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
   return *this;
+}
+
+template <class K, class V>
+SideInput<K, V> Reduced<K, V>::AsTable() {
+  return {job_->AddTable(stage_)};
 }
 
 template <class K, class V>
@@ -471,14 +520,9 @@ auto Mapped<K, V>::Reduce(Args... args) {
     } else {
       StageSpec& stage = job_->stage(stage_);
       job_->BeginReduce(stage, api_internal::TypeName<R>(), /*is_aggregator=*/false);
-      stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
-                              Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
-        return std::apply(
-            [&](const Args&... own) {
-              return std::make_unique<GroupReduce<K, V, R>>(nullptr, context, sink, own...);
-            },
-            args);
-      };
+      stage.reduce_tables = api_internal::TablesIn(args...);
+      stage.make_reduce = api_internal::OperatorFactory<GroupReduce<K, V, R>, ReduceOperator>(
+          GroupReader::PrefixBytes(nullptr), std::move(args)...);
       return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
     }
   } else if constexpr (kIsAggregator) {
@@ -488,6 +532,19 @@ auto Mapped<K, V>::Reduce(Args... args) {
     job_->stage(stage_).make_reduce =
         api_internal::Factory<AggregateReduce<K, A>, Context&, EmitSink&>();
     return Reduced<K, AggregateResult<A>>(*job_, stage_);
+  } else {
+    return api_internal::Broken();
+  }
+}
+
+template <class K, class V>
+auto Mapped<K, V>::AsTable() {
+  static_assert(api_internal::kIsSourced<V>,
+                "AsTable: behind a Map the values are Sourced<Value>, as in emit(key, {value, "
+                "context.origin()}), so that a key's second record can be set aside; or Reduce "
+                "first");
+  if constexpr (api_internal::kIsSourced<V>) {
+    return Reduce<KeepFirst<K, decltype(V::value)>>().AsTable();
   } else {
     return api_internal::Broken();
   }
@@ -517,15 +574,9 @@ auto Grouped<K, V, N>::Reduce(Args... args) {
       StageSpec& stage = job_->stage(stage_);
       job_->BeginReduce(stage, api_internal::TypeName<R>(), /*is_aggregator=*/false);
       stage.group_bytes = &KeyPrefixBytes<K, N>;
-      stage.make_reduce = [args = std::tuple<Args...>(std::move(args)...)](
-                              Context& context, EmitSink& sink) -> std::unique_ptr<ReduceOperator> {
-        return std::apply(
-            [&](const Args&... own) {
-              return std::make_unique<GroupReduce<K, V, R>>(&KeyPrefixBytes<K, N>, context, sink,
-                                                            own...);
-            },
-            args);
-      };
+      stage.reduce_tables = api_internal::TablesIn(args...);
+      stage.make_reduce = api_internal::OperatorFactory<GroupReduce<K, V, R>, ReduceOperator>(
+          stage.group_bytes, std::move(args)...);
       return Reduced<typename Signature::OutKey, typename Signature::OutValue>(*job_, stage_);
     }
   }

@@ -7,6 +7,7 @@
 // A record that throws or is rejected leaves nothing behind: what it has emitted is taken back.
 // The loop has no try block per record; after an exception parsing resumes behind the record.
 
+#include <array>
 #include <exception>
 #include <new>
 #include <string>
@@ -18,6 +19,12 @@
 
 namespace millrace {
 namespace api_internal {
+
+/// A mapper that wants to see records some time before it maps them.
+template <class Mapper, class Record>
+concept HasPrefetch = requires(Mapper mapper, const Record& record) {
+  mapper.Prefetch(record);
+};
 
 /// Calls a job's Map, and turns an exception or a reject into a reported record.
 template <class Mapper>
@@ -51,14 +58,29 @@ class MapCaller {
     Drop(raw);
     batch_.EndRecord();
   }
+  /// It can't be parsed.
   void Reject(std::string_view reason, std::string_view raw) {
+    if (context_.is_repeat()) return;
     status_.Update(context_.ReportReject(reason, raw));
+  }
+
+  /// Only a hint: if it throws, Map will say why.
+  void Prefetch(const typename Signature::Record& record) {
+    if constexpr (HasPrefetch<Mapper, typename Signature::Record>) {
+      try {
+        mapper_.Prefetch(record);
+      } catch (const std::bad_alloc&) {
+        throw;
+      } catch (...) {
+      }
+    }
   }
 
   void Flush() { batch_.Flush(); }
   Status Close() {
     CallTearDown(mapper_, context_);
     batch_.Flush();
+    status_.Update(context_.failure());
     return status();
   }
   Status status() const { return status_.ok() ? batch_.status() : status_; }
@@ -114,8 +136,13 @@ class ShardMapOperator final : public MapOperator {
     LineBlock rest = block;
     std::string what;
     std::string_view current;
-    while (api_internal::Throws([&] { Parse(rest, &current); }, &what)) {
+    const auto parse = [&] {
+      Parse(rest, &current);
+      MapAhead(&current);
+    };
+    while (api_internal::Throws(parse, &what)) {
       caller_.Threw(what, current);
+      ahead_count_ = 0;  // They are parsed once more.
       const char* next = current.data() + current.size();
       if (next < rest.end) ++next;  // Its LF.
       rest.offset += static_cast<std::uint64_t>(next - rest.begin);
@@ -128,26 +155,56 @@ class ShardMapOperator final : public MapOperator {
   std::uint64_t record_count() const override { return record_count_; }
 
  private:
+  using Record = typename api_internal::MapOf<Mapper>::Record;
+  static constexpr bool kHasPrefetch = api_internal::HasPrefetch<Mapper, Record>;
+  static constexpr std::size_t kAheadMax = kHasPrefetch ? 16 : 1;
+
   void Parse(const LineBlock& block, std::string_view* current) {
     parser_.Parse(
         block,
-        [&](const typename api_internal::MapOf<Mapper>::Record& record, std::string_view raw) {
-          ++record_count_;
-          *current = raw;
-          context_.BeginRecord(raw.data());
-          caller_.Call(record, raw);
+        [&](const Record& record, std::string_view raw) {
+          if constexpr (kHasPrefetch) {
+            if (parser_.is_in_block()) [[likely]]
+              return LookAhead(record, raw, current);
+            MapAhead(current);
+          }
+          Map(record, raw, current);
         },
         [&](std::string_view reason, std::string_view raw) {
+          MapAhead(current);
           ++record_count_;
-          context_.BeginRecord(raw.data());
+          context_.BeginRecord(raw);
           caller_.Reject(reason, raw);
         });
+  }
+
+  void Map(const Record& record, std::string_view raw, std::string_view* current) {
+    ++record_count_;
+    *current = raw;
+    context_.BeginRecord(raw);
+    caller_.Call(record, raw);
+  }
+  // Maps those that were looked at.
+  void MapAhead(std::string_view* current) {
+    if constexpr (kHasPrefetch) {
+      for (std::size_t i = 0; i < ahead_count_; ++i) Map(ahead_[i], ahead_raw_[i], current);
+      ahead_count_ = 0;
+    }
+  }
+  void LookAhead(const Record& record, std::string_view raw, std::string_view* current) {
+    caller_.Prefetch(record);
+    ahead_[ahead_count_] = record;
+    ahead_raw_[ahead_count_] = raw;
+    if (++ahead_count_ == kAheadMax) MapAhead(current);
   }
 
   Parser parser_;
   Context& context_;
   api_internal::MapCaller<Mapper> caller_;
   std::uint64_t record_count_ = 0;
+  std::array<Record, kAheadMax> ahead_;  // Parsed and not mapped yet.
+  std::array<std::string_view, kAheadMax> ahead_raw_;
+  std::size_t ahead_count_ = 0;
 };
 
 /// Maps what an earlier stage emitted, a batch at a time.
@@ -155,7 +212,7 @@ template <class K, class V, class Mapper>
 class EmittedMapOperator final : public RecordMapOperator {
  public:
   template <class... Args>
-  EmittedMapOperator(Context& context, EmitSink& sink, Args&&... args)
+  EmittedMapOperator(Unit, Context& context, EmitSink& sink, Args&&... args)
       : context_(context), caller_(context, sink, std::forward<Args>(args)...) {}
 
   Status Consume(EmitBatch& batch) override {

@@ -128,11 +128,16 @@ class AggregateCombine final : public CombineOperator {
 template <class K, class A>
 class AggregateReduce final : public ReduceOperator {
  public:
-  AggregateReduce(Context&, EmitSink& sink) : batch_(sink) {}
+  AggregateReduce(Context& context, EmitSink& sink) : context_(context), batch_(sink) {}
 
   Status Run(Merger& in) override {
     GroupReader groups(in);
     while (groups.NextGroup() && batch_.status().ok()) {
+      if (context_.IsSetAside(groups.key())) [[unlikely]] {
+        MR_RETURN_IF_ERROR(context_.ReportReject(kCrashReason, groups.key()));
+        continue;
+      }
+      context_.BeginGroup(groups.key());
       const auto result = A::Result(api_internal::MergeGroup<A>(groups));
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(result)>, AggregateResult<A>>) {
         Emit(groups.key(), result);
@@ -144,6 +149,7 @@ class AggregateReduce final : public ReduceOperator {
     return groups.status().ok() ? batch_.status() : groups.status();
   }
   Status Close() override {
+    context_.EndGroups();
     batch_.Flush();
     return batch_.status();
   }
@@ -163,6 +169,7 @@ class AggregateReduce final : public ReduceOperator {
     }
   }
 
+  Context& context_;
   EmitBatch batch_;
 };
 
@@ -201,13 +208,19 @@ class GroupReduce final : public ReduceOperator {
     return status_.ok() ? batch_.status() : status_;
   }
   Status Close() override {
+    context_.EndGroups();
     CallTearDown(reducer_, context_);
     batch_.Flush();
-    return batch_.status();
+    status_.Update(context_.failure());
+    return status_.ok() ? batch_.status() : status_;
   }
 
  private:
   void ReduceGroup(GroupReader& groups) {
+    if (context_.IsSetAside(groups.key())) [[unlikely]] {
+      status_.Update(context_.ReportReject(kCrashReason, groups.key()));
+      return;
+    }
     key_scratch_.Clear();
     if (prefix_bytes_ == nullptr) {
       DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &group_,

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mapreduce/api/context.h"
@@ -60,6 +61,22 @@ class First {
     for (const V& value : values) {
       emit(key, value);
       return;
+    }
+  }
+};
+
+/// The first value of each key; the records of the others are set aside.
+template <class K, class V>
+class KeepFirst {
+ public:
+  void Reduce(const K& key, Values<Sourced<V>>& values, Emitter<K, V>& emit, Context& context) {
+    bool is_first = true;
+    for (const Sourced<V>& value : values) {
+      if (std::exchange(is_first, false)) {
+        emit(key, value.value);
+      } else {
+        context.Reject(value.origin, "its key was there before");
+      }
     }
   }
 };

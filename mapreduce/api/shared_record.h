@@ -32,7 +32,8 @@ struct RecordSnapshot {
   std::string task;
   std::string shard;         ///< Of a map.
   std::uint64_t offset = 0;  ///< Of a map: in the shard.
-  std::string key;           ///< Of a reduce: the group's, encoded, maybe cut.
+  std::string key;           ///< Of a reduce: the group's, encoded.
+  bool is_key_cut = false;
 };
 
 /// Nothing while no record is at work, or just then a block begins. `shared` may hold anything.

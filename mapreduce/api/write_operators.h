@@ -2,12 +2,15 @@
 #ifndef MAPREDUCE_API_WRITE_OPERATORS_H_
 #define MAPREDUCE_API_WRITE_OPERATORS_H_
 
-// Output formats, and the operator that turns emitted records into rows of one.
+// Output formats, and the operator that turns emitted records into rows of one. A format whose
+// AppendRow returns bool can fail: false ends the run with exit code 65 and the format's kFailure.
 
 #include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #include "mapreduce/api/columns.h"
+#include "mapreduce/api/describe_key.h"
 #include "mapreduce/api/key_codec.h"
 #include "mapreduce/api/operators.h"
 #include "mapreduce/api/value_codec.h"
@@ -50,7 +53,14 @@ class FormatWriteOperator final : public WriteOperator {
       scratch_.Clear();
       DecodeKey<true>(key, value, &key_, scratch_);
       DecodeValue<true>(value, value + EmitBatch::ValueBytes(record), &value_);
-      Format::AppendRow(rows_, key_, value_);
+      if constexpr (std::is_void_v<decltype(Format::AppendRow(rows_, key_, value_))>) {
+        Format::AppendRow(rows_, key_, value_);
+      } else if (!Format::AppendRow(rows_, key_, value_)) {
+        rows_.Clear();  // The last row is not whole.
+        row_count_ = 0;
+        return Status::BadData(Format::kFailure, " for the key ",
+                               DescribeKey<K>({key, EmitBatch::KeyBytes(record)}));
+      }
     }
     row_count_ += batch.count();
     return rows_.size() >= kFlushBytes ? Flush() : Status::Ok();

@@ -14,8 +14,11 @@ namespace millrace {
 
 /// The hidden folder beside `output`.
 std::string RunWorkDirectory(const std::string& output);
-/// Where the attempt writes its parts.
+/// Where the attempt writes its parts, and its file of a table.
 std::string AttemptDirectory(const std::string& output, const AttemptId& attempt);
+
+/// In that folder the file of a table, where the attempt makes one. Never published.
+inline constexpr char kTableFileName[] = ".table";
 
 }  // namespace millrace
 

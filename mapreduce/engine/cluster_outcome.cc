@@ -7,13 +7,12 @@
 #include <utility>
 
 #include "mapreduce/base/hash.h"
-#include "mapreduce/base/numbers.h"
 #include "mapreduce/engine/input_digests.h"
 #include "mapreduce/engine/manifest.h"
 #include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/reject_limit.h"
+#include "mapreduce/engine/reject_order.h"
 #include "mapreduce/engine/run_manifest.h"
-#include "mapreduce/formats/tsv_field.h"
 #include "mapreduce/io/shard_digest.h"
 
 namespace millrace {
@@ -38,7 +37,7 @@ Status CheckOutputs(const ClusterPlan& plan, const RunOutputs& outputs) {
     for (std::size_t t = 0; t < tasks; ++t) {
       const TaskOutput* const output = outputs[p][t];
       if (output == nullptr || output->parts.size() != phase.outputs.size() ||
-          output->rejects.size() != texts)
+          output->table.has_value() != phase.makes_table || output->rejects.size() != texts)
         return Status::Internal("phase ", p, ", task ", t, " reports what its phase doesn't leave");
     }
   }
@@ -57,26 +56,23 @@ void EachRejects(const TaskOutputs& outputs, F&& take) {
   }
 }
 
-// The next field of a row, decoded.
-std::string TakeField(std::string_view* row) {
-  const std::string_view field = row->substr(0, row->find('\t'));
-  row->remove_prefix(std::min(field.size() + 1, row->size()));
-  std::string text(field.size(), '\0');
-  text.resize(DecodeTsvField(field, text.data()).value_or(0));
-  return text;
+std::string DescribeRow(std::string_view row) {
+  const RejectRow parsed = ParseRejectRow(row);
+  return DescribeReject({.input = parsed.input,
+                         .shard = parsed.shard,
+                         .offset = parsed.offset,
+                         .reason = parsed.reason,
+                         .raw = {}});
 }
 
-std::string DescribeRow(std::string_view row) {
-  const std::string input = TakeField(&row);
-  const std::string shard = TakeField(&row);
-  std::int64_t offset = 0;
-  static_cast<void>(ParseInt64(TakeField(&row), &offset));
-  const std::string reason = TakeField(&row);
-  return DescribeReject({.input = input,
-                         .shard = shard,
-                         .offset = static_cast<std::uint64_t>(offset),
-                         .reason = reason,
-                         .raw = {}});
+// Whether a reduce has set aside records of the input, which come in no order.
+bool HasLate(std::string_view rows) {
+  while (!rows.empty()) {
+    const std::string_view row = rows.substr(0, rows.find('\n'));
+    rows.remove_prefix(std::min(row.size() + 1, rows.size()));
+    if (!ParseRejectRow(row).shard.empty()) return true;
+  }
+  return false;
 }
 
 // The first few of the phases up to this one.
@@ -106,12 +102,20 @@ Status CheckRejects(const RejectLimit& limit, const RunOutputs& outputs, std::ui
   return Status::Ok();
 }
 
-Status CollectRejects(const RunOutputs& outputs, ClusterOutcome* outcome) {
+Status CollectRejects(const ClusterPlan& plan, const RunOutputs& outputs, ClusterOutcome* outcome) {
   ExecutionResult& execution = outcome->execution;
-  for (const TaskOutputs& of_phase : outputs) {
-    for (const TaskOutput* output : of_phase) execution.rejects += output->reject_count;
-    EachRejects(of_phase, [&](std::string_view rows) { outcome->rejects.append(rows); });
+  bool has_late = false;
+  std::vector<int> inputs_mapped;
+  for (std::size_t p = 0; p < outputs.size(); ++p) {
+    if (plan.phases[p].is_map()) inputs_mapped.push_back(static_cast<int>(plan.phases[p].input));
+    for (const TaskOutput* output : outputs[p]) execution.rejects += output->reject_count;
+    EachRejects(outputs[p], [&](std::string_view rows) {
+      outcome->rejects.append(rows);
+      has_late = has_late || (!plan.phases[p].is_map() && HasLate(rows));
+    });
   }
+  if (has_late || !AreInOrder(inputs_mapped))
+    outcome->rejects = OrderRejects(outcome->rejects, plan.inputs);
   const std::string& rows = outcome->rejects;
   if (static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), '\n')) != execution.rejects)
     return Status::Internal("tasks have reported another number of rejects than they have sent");
@@ -244,7 +248,7 @@ Result<ClusterOutcome> AssembleOutcome(const ClusterPlan& plan,
   ClusterOutcome outcome;
   CollectSums(outputs, &outcome.execution);
   MR_RETURN_IF_ERROR(CheckRejects(plan.max_rejects, outputs, outcome.execution.records_in));
-  MR_RETURN_IF_ERROR(CollectRejects(outputs, &outcome));
+  MR_RETURN_IF_ERROR(CollectRejects(plan, outputs, &outcome));
   MR_RETURN_IF_ERROR(CollectInputs(plan, outputs, &outcome.execution));
   MR_RETURN_IF_ERROR(CollectFiles(plan, outputs, &outcome.execution));
   proto::Plan digested = plan.plan;

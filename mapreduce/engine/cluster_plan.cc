@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/cluster_plan.h"
 
+#include <set>
 #include <utility>
 
 #include "mapreduce/engine/cluster_plan_check.h"
@@ -18,6 +19,18 @@ PhaseSource RunsOf(const JobGraph& graph, const std::vector<std::uint32_t>& redu
   std::uint32_t channel = 0;
   while (followers[channel].stage != stage || followers[channel].source != source) ++channel;
   return {reduce_of_stage[feeding], channel};
+}
+
+// The phases that make these tables. Their stages come before those that look up in them.
+std::vector<std::uint32_t> MakersOf(const JobGraph& graph,
+                                    const std::vector<std::uint32_t>& reduce_of_stage,
+                                    const std::vector<int>& tables) {
+  std::set<std::uint32_t> makers;
+  for (const int table : tables) {
+    const int stage = graph.tables[static_cast<std::size_t>(table)].stage;
+    makers.insert(reduce_of_stage[static_cast<std::size_t>(stage)]);
+  }
+  return {makers.begin(), makers.end()};
 }
 
 // The phases of a job, without splits.
@@ -41,10 +54,13 @@ std::vector<ClusterPhase> MakePhases(const JobGraph& graph) {
       map.source = static_cast<std::uint32_t>(source);
       map.input = static_cast<std::uint32_t>(spec.sources[source].input);
       map.channels = has_reduce ? 1 : 0;
+      map.tables = MakersOf(graph, reduce_of_stage, spec.sources[source].tables);
     }
     reduce_of_stage.push_back(static_cast<std::uint32_t>(phases.size()));
     if (has_reduce) {
       reduce.channels = static_cast<std::uint32_t>(Followers(graph, stage).size());
+      reduce.makes_table = spec.table >= 0;
+      reduce.tables = MakersOf(graph, reduce_of_stage, TablesOfReduce(graph, stage));
       phases.push_back(std::move(reduce));
     }
     for (const StageWrite& write : spec.writes)
@@ -63,6 +79,8 @@ Status CheckSamePhase(const PhaseSpec& expected, const PhaseSpec& phase) {
   if (phase.sources != expected.sources) return differs("sources");
   if (phase.channels != expected.channels) return differs("channels");
   if (phase.writes_parts != expected.writes_parts) return differs("parts");
+  if (phase.makes_table != expected.makes_table || phase.tables != expected.tables)
+    return differs("tables");
   if (phase.sample_capacity != expected.sample_capacity) return differs("samples");
   if (phase.task_bytes != expected.task_bytes) return differs("sizes");
   return Status::Ok();
@@ -104,6 +122,8 @@ std::vector<PhaseSpec> PhasesOf(const ClusterPlan& plan) {
     spec.sources = phase.sources;
     spec.channels = phase.channels;
     spec.writes_parts = !phase.outputs.empty();
+    spec.makes_table = phase.makes_table;
+    spec.tables = phase.tables;
     spec.sample_capacity = static_cast<std::uint32_t>(SampleCapacity(static_cast<int>(parts)));
     for (const Split& split : phase.splits) spec.task_bytes.push_back(split.stored_bytes);
   }
@@ -144,7 +164,8 @@ Status CheckFitsJob(const ClusterPlan& plan, const JobGraph& graph) {
     const ClusterPhase &here = phases[i], &there = plan.phases[i];
     if (here.kind != there.kind || here.stage != there.stage || here.source != there.source ||
         here.input != there.input || here.sources != there.sources ||
-        here.channels != there.channels || here.outputs != there.outputs)
+        here.channels != there.channels || here.outputs != there.outputs ||
+        here.makes_table != there.makes_table || here.tables != there.tables)
       return differs("phases");
   }
   return Status::Ok();

@@ -49,11 +49,15 @@ struct ClusterPhase {
   std::vector<PhaseSource> sources;    ///< Of a reduce.
   std::uint32_t channels = 0;          ///< Run files of a task.
   std::vector<std::uint32_t> outputs;  ///< Part files of a task, by write: ClusterPlan::outputs.
+  bool makes_table = false;            ///< Of a reduce: its tasks write files of a table.
+  std::vector<std::uint32_t> tables;   ///< Phases whose tables its tasks look up in, ascending.
   std::vector<Split> splits;           ///< Of a map: by task.
 
   bool is_map() const { return kind == TaskKind::kMap; }
   /// Its tasks are parts.
   bool is_map_alone() const { return is_map() && channels == 0; }
+  /// Its attempts have folders beside the run's output.
+  bool leaves_files() const { return !outputs.empty() || makes_table; }
 };
 
 /// What isn't in a PlannedJob.

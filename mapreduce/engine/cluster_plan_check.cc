@@ -170,8 +170,23 @@ class PhaseCheck {
         return Status::Corrupt("writes output ", output, ", which is not there or another's");
       is_written_[output] = true;
     }
+    MR_RETURN_IF_ERROR(CheckTables(index));
     is_channel_read_[index].resize(phase.channels);
     return phase.is_map() ? CheckMap(index) : CheckReduce(index);
+  }
+
+  // They are made before they are looked up in.
+  Status CheckTables(std::size_t index) {
+    const ClusterPhase& phase = plan_.phases[index];
+    if (phase.makes_table && phase.is_map()) return Status::Corrupt("maps into a table");
+    if (phase.tables.size() > kTablesMax) return Status::Corrupt("more tables than there may be");
+    for (std::size_t i = 0; i < phase.tables.size(); ++i) {
+      const std::uint32_t maker = phase.tables[i];
+      if (maker >= index || !plan_.phases[maker].makes_table ||
+          (i > 0 && maker <= phase.tables[i - 1]))
+        return Status::Corrupt("looks up in tables that are not there, or twice");
+    }
+    return {};
   }
 
   // Stages come one after the other.

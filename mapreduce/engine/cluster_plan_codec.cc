@@ -16,7 +16,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 // By their byte in InputFiles.compression.
 constexpr Compression kCompressions[] = {Compression::kNone, Compression::kZstd,
@@ -54,6 +54,8 @@ void Put(const ClusterPhase& phase, proto::ClusterPhase& to) {
   }
   to.set_channels(phase.channels);
   for (const std::uint32_t output : phase.outputs) to.add_outputs(output);
+  to.set_makes_table(phase.makes_table);
+  for (const std::uint32_t maker : phase.tables) to.add_tables(maker);
 }
 
 void Put(const ClusterPlan& plan, proto::ClusterPlan& to) {
@@ -141,6 +143,8 @@ Status TakePhase(const proto::ClusterPhase& from, ClusterPhase& to) {
     to.sources.push_back({source.phase(), source.channel()});
   to.channels = from.channels();
   to.outputs.assign(from.outputs().begin(), from.outputs().end());
+  to.makes_table = from.makes_table();
+  to.tables.assign(from.tables().begin(), from.tables().end());
   return {};
 }
 

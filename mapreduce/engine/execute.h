@@ -45,11 +45,14 @@ struct Progress {
   std::uint64_t spilled_bytes = 0;
 };
 
-/// Told about progress from any thread, one call at a time, some times a second.
+/// Told from any thread, one call at a time.
 class ProgressSink {
  public:
   virtual ~ProgressSink() = default;
+  /// Some times a second.
   virtual void OnProgress(const Progress& progress) = 0;
+  /// What the user should know of a run that goes on: one sentence.
+  virtual void OnWarning(std::string_view /*warning*/) {}
 };
 
 struct ExecutionOptions {

@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "mapreduce/base/size.h"
 #include "mapreduce/engine/followers.h"
 #include "mapreduce/engine/map_task.h"
 #include "mapreduce/engine/reduce_task.h"
+#include "mapreduce/engine/reject_order.h"
 #include "mapreduce/engine/task_outputs.h"
 #include "mapreduce/engine/task_pool.h"
 #include "mapreduce/engine/without_exceptions.h"
@@ -26,6 +28,8 @@ constexpr std::uint64_t kRecordCopies = 4;
 constexpr std::uint64_t kBesideBudget = std::uint64_t{32} << 20;
 // A range smaller than this is not worth a task.
 constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
+// Nor is a file of a table.
+constexpr std::uint64_t kTableRangeBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kRangesPerSlot = 8;
 constexpr std::size_t kRangesMax = 256;
 
@@ -37,25 +41,6 @@ int LeasesPerSlot(const JobGraph& graph) {
     followers_max = std::max(followers_max, static_cast<int>(Followers(graph, stage).size()));
   }
   return 1 + followers_max;
-}
-
-/// A pack may hold shards of several parts; where splits fall must not be seen in the parts.
-std::vector<Split> CutAtParts(const std::vector<Split>& splits,
-                              const std::vector<std::size_t>& part_of_shard) {
-  std::vector<Split> cut;
-  for (const Split& split : splits) {
-    const SplitPiece* last = nullptr;
-    for (const SplitPiece& piece : split.pieces) {
-      const auto part = [&](const SplitPiece& of) {
-        return part_of_shard[static_cast<std::size_t>(of.shard)];
-      };
-      if (last == nullptr || part(*last) != part(piece)) cut.emplace_back();
-      cut.back().pieces.push_back(piece);
-      cut.back().stored_bytes += piece.range.stored_end - piece.range.stored_begin;
-      last = &piece;
-    }
-  }
-  return cut;
 }
 
 }  // namespace
@@ -230,7 +215,9 @@ Status Execution::RunReduce(std::size_t stage) {
     phase.next_stores.push_back(stores_[follower.stage].get());
   const std::size_t wanted =
       std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(slots),
-                static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
+                static_cast<std::size_t>(store.data_bytes() /
+                                         (spec.table >= 0 ? kTableRangeBytes : kRangeBytes)) +
+                    1});
   phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options().parts, wanted);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
   for (const StageWrite& write : spec.writes) {
@@ -243,6 +230,13 @@ Status Execution::RunReduce(std::size_t stage) {
     }
   }
   phase.parts = &files;
+  std::vector<TableInfo> tables_made(phase.ranges.size());
+  phase.tables_made = &tables_made;
+  for (std::size_t range = 0; spec.table >= 0 && range < phase.ranges.size(); ++range) {
+    phase.table_paths.push_back(
+        JoinPath(options().scratch_directory,
+                 "table-" + std::to_string(spec.table) + "-" + std::to_string(range)));
+  }
   // First those of the reduce, then those of each map that follows: what is rejected when would
   // else depend on where ranges were cut.
   phase.reject_order = reject_order_;
@@ -257,7 +251,31 @@ Status Execution::RunReduce(std::size_t stage) {
   MR_RETURN_IF_ERROR(rejects().Outcome(status));
   for (std::size_t w = 0; w < spec.writes.size(); ++w)
     CollectFiles(spec.writes[w].output, files[w]);
+  return spec.table >= 0 ? OpenTable(spec.table, phase.table_paths) : Status::Ok();
+}
+
+Status Execution::OpenTable(int table, const std::vector<std::string>& paths) {
+  std::vector<std::shared_ptr<const TableFile>> opened;
+  for (const std::string& path : paths) {
+    MR_ASSIGN_OR_RETURN(opened.emplace_back(), TableFile::Open(files(), path));
+  }
+  auto rows = std::make_shared<const TableSet>(std::move(opened));
+  if (rows->bytes() > options().memory_bytes / 2) WarnOfTable(table, rows->bytes());
+  set_table(table, std::move(rows));
   return Status::Ok();
+}
+
+// It is right all the same, but its pages must stay in memory for lookups to be fast.
+void Execution::WarnOfTable(int table, std::uint64_t bytes) {
+  if (options().progress == nullptr) return;
+  const int maker = graph().tables[static_cast<std::size_t>(table)].stage;
+  const StageSpec& stage = graph().stages[static_cast<std::size_t>(maker)];
+  const std::string warning =
+      "the table that " + stage.name + " made (reduce " + stage.reduce_name + ") has " +
+      FormatBytes(bytes) + ", more than half of --memory (" + FormatBytes(options().memory_bytes) +
+      "); lookups in it are slow unless the machine has as much to spare";
+  MutexLock lock(progress_mutex_);
+  options().progress->OnWarning(warning);
 }
 
 Status Execution::RunStage(std::size_t stage) {
@@ -280,7 +298,8 @@ Result<ExecutionResult> Execution::Run() {
   TaskTotals sums = totals();
   ExecutionResult result;
   MR_RETURN_IF_ERROR(rejects().Check(sums.records_read, /*is_final=*/true));
-  MR_ASSIGN_OR_RETURN(result.rejects_file, rejects().Write(options().output_directory));
+  MR_ASSIGN_OR_RETURN(result.rejects_file, rejects().Write(options().output_directory, inputs(),
+                                                           AreInOrder(InputsMapped(graph()))));
   result.rejects = rejects().count();
   result.counters = std::move(sums.counters);
   result.records_in = sums.records_read;
@@ -294,6 +313,10 @@ Result<ExecutionResult> Execution::Run() {
       if (!digest.complete()) {
         return Status::Internal("not all of ", inputs()[input].shards[shard].file.path,
                                 " was read");
+      }
+      if (digest.has_changed()) {
+        return Status::Error(StatusCode::kStale, inputs()[input].shards[shard].file.path,
+                             " changed while it was read; run again when it is complete");
       }
       roots.push_back(digest.Root());
       result.bytes_in += inputs()[input].shards[shard].file.bytes;

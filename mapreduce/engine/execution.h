@@ -45,6 +45,8 @@ class Execution final : public TaskEnvironment {
   Status RunMaps(std::size_t stage, const StageSource& source, std::uint64_t order_base);
   Status RunMapsAlone(std::size_t stage);
   Status RunReduce(std::size_t stage);
+  Status OpenTable(int table, const std::vector<std::string>& paths);
+  void WarnOfTable(int table, std::uint64_t bytes);
   void BeginPhase(std::string name, std::uint64_t bytes_total, std::size_t tasks_total);
   void ReportProgress();
   std::vector<Split> SplitsOf(int input) const;

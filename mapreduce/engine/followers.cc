@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/followers.h"
 
+#include <set>
+
 namespace millrace {
 
 std::vector<Follower> Followers(const JobGraph& graph, std::size_t stage) {
@@ -12,6 +14,26 @@ std::vector<Follower> Followers(const JobGraph& graph, std::size_t stage) {
     }
   }
   return followers;
+}
+
+std::vector<int> InputsMapped(const JobGraph& graph) {
+  std::vector<int> inputs;
+  for (const StageSpec& stage : graph.stages) {
+    for (const StageSource& source : stage.sources) {
+      if (source.input >= 0) inputs.push_back(source.input);
+    }
+  }
+  return inputs;
+}
+
+std::vector<int> TablesOfReduce(const JobGraph& graph, std::size_t stage) {
+  const std::vector<int>& own = graph.stages[stage].reduce_tables;
+  std::set<int> tables(own.begin(), own.end());
+  for (const Follower& follower : Followers(graph, stage)) {
+    const StageSource& source = graph.stages[follower.stage].sources[follower.source];
+    tables.insert(source.tables.begin(), source.tables.end());
+  }
+  return {tables.begin(), tables.end()};
 }
 
 }  // namespace millrace

@@ -19,6 +19,13 @@ struct Follower {
 /// Who reads what the reduce of `stage` emits, by stage, then source.
 std::vector<Follower> Followers(const JobGraph& graph, std::size_t stage);
 
+/// The inputs that are mapped, in the order of stages and their sources.
+std::vector<int> InputsMapped(const JobGraph& graph);
+
+/// The tables that the reduce tasks of `stage` look up in, those of the maps inside them included;
+/// sorted, each once.
+std::vector<int> TablesOfReduce(const JobGraph& graph, std::size_t stage);
+
 }  // namespace millrace
 
 #endif  // MAPREDUCE_ENGINE_FOLLOWERS_H_

@@ -43,10 +43,14 @@ class MapSlot final : public Slot {
         environment_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
     Context context(TaskName(phase_.first_number + task), input, environment_.options().date,
                     &rejects);
+    context.set_tables(&environment_.tables());
+    context.set_is_repeat(phase_.source->is_repeat);
     ThisThreadsRecord() = context.current_record();
-    const Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
-                                                : Write(task, split, reject_order, context);
+    Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
+                                          : Write(task, split, reject_order, context);
     ThisThreadsRecord() = nullptr;
+    if (!stage_.sources.empty() && !phase_.source->tables.empty())
+      status.Update(environment_.TableStatus());
     if (status.ok()) return rejects.Close();
     // Damage to a file is never a reject: what was made of it before it was noticed is none,
     // either.
@@ -80,7 +84,8 @@ class MapSlot final : public Slot {
       MR_RETURN_IF_ERROR(MapPiece(piece, reject_order, context, *mapper));
     }
     MR_RETURN_IF_ERROR(mapper->Close());
-    environment_.AddTask(context, mapper->record_count() + set_aside_count_);
+    environment_.AddTask(context,
+                         phase_.source->is_repeat ? 0 : mapper->record_count() + set_aside_count_);
     environment_.AddProgress(0, 0, 1);
     return Status::Ok();
   }
@@ -164,7 +169,7 @@ class MapSlot final : public Slot {
       if (begin > rest.begin) MR_RETURN_IF_ERROR(mapper.MapBlock(cut(begin)));
       const std::string_view line(begin, static_cast<std::size_t>(newline - begin));
       context.BeginBlock(rest.begin, rest.offset);
-      MR_RETURN_IF_ERROR(context.ReportReject("crashed the job's code", line));
+      MR_RETURN_IF_ERROR(context.ReportReject(kCrashReason, line));
       ++set_aside_count_;
       cut(newline == rest.end ? newline : newline + 1);
     }

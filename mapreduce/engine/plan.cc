@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -104,6 +105,22 @@ Status CheckUtf8(const proto::Plan& plan) {
   return {};
 }
 
+// Of an input whose files are told apart by their names alone.
+Status CheckDistinctNames(const InputSpec& input, const std::vector<FileInfo>& shards) {
+  if (!input.has_distinct_names) return {};
+  std::map<std::string_view, std::string_view> paths;
+  for (const FileInfo& shard : shards) {
+    const std::string_view path = ShardName(shard.path);
+    const auto [known, is_new] = paths.emplace(path.substr(path.rfind('/') + 1), shard.path);
+    if (is_new) continue;
+    return Status::InvalidArgument("the input ", input.name, " has two files named ",
+                                   Printable(known->first), ": ", Printable(known->second), " and ",
+                                   Printable(shard.path),
+                                   "; the job tells them apart by that name alone, so rename one");
+  }
+  return {};
+}
+
 Status InspectShards(FileSystem& files, const std::vector<std::vector<FileInfo>>& matched,
                      int threads, std::vector<ExecutionInput>& inputs) {
   std::vector<std::pair<std::size_t, std::size_t>> all;  // (input, shard).
@@ -143,6 +160,8 @@ Result<PlannedJob> PlanFiles(FileSystem& files, const PlanRequest& request,
 
   for (const std::string& name : InputNames(planned.job->graph())) {
     const std::vector<FileInfo>& input_files = matched[planned.inputs.size()];
+    MR_RETURN_IF_ERROR(
+        CheckDistinctNames(planned.job->graph().inputs[planned.inputs.size()], input_files));
     planned.inputs.push_back({.name = name});
     proto::PlanInput& input = *plan.add_inputs();
     input.set_name(name);
@@ -180,6 +199,10 @@ Result<PlannedJob> PlanJob(FileSystem& files, const PlanRequest& request,
                            const std::vector<std::string>& specs, int threads) {
   MR_ASSIGN_OR_RETURN(std::unique_ptr<Job> job,
                       DefineJob(request.job, {.params = request.params, .date = request.date}));
+  if (job->graph().needs_date && request.date.empty()) {
+    return Status::InvalidArgument("the job ", request.job,
+                                   " needs --date: the day its output is of; write YYYY-MM-DD");
+  }
   const std::vector<std::string> names = InputNames(job->graph());
   MR_ASSIGN_OR_RETURN(const std::vector<InputPatterns> inputs,
                       AssignPatterns(request.job, names, specs));

@@ -1,14 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/prepared_run.h"
 
+#include <filesystem>
+#include <set>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "mapreduce/engine/existing_output.h"
+#include "mapreduce/engine/followers.h"
 #include "mapreduce/engine/output_overlap.h"
 #include "mapreduce/engine/split_plan.h"
 #include "mapreduce/engine/utf8.h"
 
 namespace millrace {
+namespace {
+
+std::vector<std::string> TableStages(const JobGraph& graph, const std::vector<int>& tables) {
+  std::set<std::size_t> stages;
+  for (const int table : tables)
+    stages.insert(static_cast<std::size_t>(graph.tables[static_cast<std::size_t>(table)].stage));
+  std::vector<std::string> names;
+  for (const std::size_t stage : stages) names.push_back(graph.stages[stage].name);
+  return names;
+}
+
+// What would be executed, as this process would do it.
+void FillPlan(const PreparedRun& run, RunSummary& summary) {
+  const JobGraph& graph = run.planned.job->graph();
+  const std::vector<ExecutionInput>& inputs = run.planned.inputs;
+  std::vector<std::vector<Split>> splits(inputs.size());
+  for (Split& split : PlanSplits(inputs, run.split_bytes))
+    splits[static_cast<std::size_t>(split.pieces.front().input)].push_back(std::move(split));
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    summary.inputs[i].split_count = splits[i].size();
+    summary.split_count += splits[i].size();
+  }
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    const StageSpec& stage = graph.stages[s];
+    for (const StageSource& source : stage.sources) {
+      if (source.input < 0) continue;
+      const auto input = static_cast<std::size_t>(source.input);
+      const std::vector<std::size_t> parts =
+          PartsOfShards(inputs[input].shards, static_cast<std::size_t>(summary.parts));
+      summary.planned_phases.push_back({.stage = stage.name,
+                                        .input = inputs[input].name,
+                                        .task_count = stage.has_reduce()
+                                                          ? splits[input].size()
+                                                          : CutAtParts(splits[input], parts).size(),
+                                        .table_stages = TableStages(graph, source.tables)});
+    }
+    if (stage.has_reduce()) {
+      // Of the ranges its tasks are for it is known later how many are worth it.
+      summary.planned_phases.push_back(
+          {.stage = stage.name,
+           .task_count = stage.writes.empty() ? 1 : static_cast<std::uint64_t>(summary.parts),
+           .is_exact = false,
+           .makes_table = stage.table >= 0,
+           .table_stages = TableStages(graph, TablesOfReduce(graph, s))});
+    }
+    for (const StageWrite& write : stage.writes) {
+      const auto output = static_cast<std::size_t>(write.output);
+      summary.planned_phases.back().outputs.push_back(graph.outputs[output].name);
+    }
+  }
+}
+
+}  // namespace
 
 Result<PreparedRun> PrepareRun(FileSystem& files, const RunRequest& request, int parallel) {
   PreparedRun run;
@@ -58,7 +117,10 @@ RunSummary PlanSummary(const RunRequest& request, const PreparedRun& run) {
     for (const Shard& shard : input.shards) each.stored_bytes += shard.file.bytes;
   }
   summary.bytes_in = run.planned.stored_bytes;
-  if (request.dry_run) summary.split_count = PlanSplits(run.planned.inputs, run.split_bytes).size();
+  if (request.dry_run) FillPlan(run, summary);
+  std::error_code error;
+  summary.replaces = request.dry_run && std::filesystem::exists(std::filesystem::symlink_status(
+                                            run.place.output, error));
   return summary;
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "mapreduce/engine/followers.h"
@@ -35,11 +37,52 @@ struct NextMap {
           std::string task_name, const std::string& stage, std::uint64_t task_order)
       : rejects(environment.rejects(), next.reject_order + task, task_order),
         context(std::move(task_name), stage, environment.options().date, &rejects),
-        map(next.source->make_record_map(context, *next.collector)) {}
+        map(MakeMap(environment, next)) {}
+  std::unique_ptr<RecordMapOperator> MakeMap(TaskEnvironment& environment, const NextStage& next) {
+    context.set_tables(&environment.tables());
+    return next.source->make_record_map(context, *next.collector);
+  }
 
   TaskRejects rejects;
   Context context;
   const std::unique_ptr<RecordMapOperator> map;
+};
+
+/// A map behind a reduce gets what several groups have emitted at once: what happens in it must not
+/// be blamed on the group that is being reduced meanwhile.
+class BlamelessSink final : public EmitSink {
+ public:
+  BlamelessSink(EmitSink& sink, CurrentRecord& record) : sink_(sink), record_(record) {}
+  Status Consume(EmitBatch& batch) override {
+    const std::uint64_t group = record_.HideGroup();
+    const Status status = sink_.Consume(batch);
+    record_.ShowGroup(group);
+    return status;
+  }
+
+ private:
+  EmitSink& sink_;
+  CurrentRecord& record_;
+};
+
+/// Keeps what a reduce emits as a table.
+class TableSink final : public EmitSink {
+ public:
+  TableSink(TableWriter& table, const StageSpec& stage) : table_(table), stage_(stage) {}
+  Status Consume(EmitBatch& batch) override {
+    for (std::size_t i = 0; i < batch.count(); ++i) {
+      const char* const record = batch.begin() + batch.offset(i);
+      const std::string_view key(EmitBatch::Key(record), EmitBatch::KeyBytes(record));
+      const Status added =
+          table_.Add(key, {key.data() + key.size(), EmitBatch::ValueBytes(record)});
+      if (!added.ok()) return added.Annotate(stage_.name, ", ", stage_.reduce_name);
+    }
+    return Status::Ok();
+  }
+
+ private:
+  TableWriter& table_;
+  const StageSpec& stage_;
 };
 
 class ReduceSlot final : public Slot {
@@ -72,9 +115,12 @@ class ReduceSlot final : public Slot {
   Status Run(std::size_t task) override {
     TaskRejects rejects(environment_.rejects(), phase_.reject_order + task);
     Context context(NameOf(task), stage_.name, environment_.options().date, &rejects);
+    context.set_tables(&environment_.tables());
+    context.set_groups_aside(phase_.groups_aside);
     ThisThreadsRecord() = context.current_record();
-    const Status status = ReduceRangeOf(task, context);
+    Status status = ReduceRangeOf(task, context);
     ThisThreadsRecord() = nullptr;
+    status.Update(environment_.TableStatus());
     MR_RETURN_IF_ERROR(status);
     MR_RETURN_IF_ERROR(rejects.Close());
     environment_.AddTask(context, 0);
@@ -95,14 +141,28 @@ class ReduceSlot final : public Slot {
     timer_.Switch(Phase::kMerge);
     FanOutSink out;
     out.set_timer(&timer_);
+    if (phase_.goes_one_by_one && !next_.empty()) out.set_batch_records(1);
     std::vector<std::unique_ptr<NextMap>> maps;
+    std::vector<std::unique_ptr<EmitSink>> blameless;
     for (NextStage& next : next_) {
       next.collector->BeginTask(next.order_base + task);
       maps.push_back(std::make_unique<NextMap>(environment_, next, task, NameOf(task), stage_.name,
                                                phase_.reject_order + task));
-      out.Add(maps.back()->map.get(), Phase::kMap);
+      EmitSink* map = maps.back()->map.get();
+      if (!phase_.goes_one_by_one) {
+        map =
+            blameless.emplace_back(std::make_unique<BlamelessSink>(*map, *context.current_record()))
+                .get();
+      }
+      out.Add(map, Phase::kMap);
     }
     TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, timer_, out);
+    std::unique_ptr<TableWriter> table;
+    std::optional<TableSink> table_sink;
+    if (stage_.table >= 0) {
+      MR_ASSIGN_OR_RETURN(table, environment_.MakeTable(phase_.table_paths[task]));
+      out.Add(&table_sink.emplace(*table, stage_), Phase::kWrite);
+    }
     {
       const std::unique_ptr<ReduceOperator> reducer = stage_.make_reduce(context, out);
       MR_ASSIGN_OR_RETURN(auto cursors, phase_.store->Read(phase_.ranges[task].keys));
@@ -120,6 +180,9 @@ class ReduceSlot final : public Slot {
       MR_RETURN_IF_ERROR(next_[i].collector->EndTask());
     }
     timer_.Switch(Phase::kWrite);
+    if (table != nullptr) {
+      MR_ASSIGN_OR_RETURN((*phase_.tables_made)[task], table->Close(phase_.has_durable_tables));
+    }
     return writes.Close();
   }
 

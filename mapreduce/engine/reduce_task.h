@@ -26,6 +26,13 @@ struct ReducePhase {
   std::size_t first_number = 0;  ///< Of the stage's reduce tasks: that of the first range.
   std::uint64_t reject_order = 0;
   std::vector<std::vector<std::unique_ptr<PartFile>>>* parts = nullptr;  ///< By write, then part.
+  /// Of a stage whose output is a table: the file of each range, and what became of it.
+  std::vector<std::string> table_paths;
+  std::vector<TableInfo>* tables_made = nullptr;
+  bool has_durable_tables = false;
+  /// Groups that are rejected unseen: encoded keys, sorted. May be null.
+  const std::vector<std::string>* groups_aside = nullptr;
+  bool goes_one_by_one = false;  ///< What a group emits is handed on before the next begins.
 };
 
 /// Cuts the keys of a finished store into the parts' ranges, and those finer where there are fewer

@@ -5,6 +5,7 @@
 
 #include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/reject_limit.h"
+#include "mapreduce/engine/reject_order.h"
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/io/output_file.h"
 
@@ -75,6 +76,7 @@ bool RejectLog::KnowsFirstBefore(std::uint64_t order) const {
 bool RejectLog::Count(const TaskRejects& task, const RejectedRecord& record) {
   MutexLock lock(mutex_);
   ++count_;
+  has_late_ |= record.is_late;
   if (task.count_ < kRejectsShownMax) {
     first_.emplace(std::pair(task.order_, task.count_), DescribeReject(record));
     if (first_.size() > kRejectsShownMax) first_.erase(std::prev(first_.end()));
@@ -115,15 +117,11 @@ Status RejectLog::Outcome(const Status& tasks) {
   return tasks.code() == StatusCode::kCancelled && !discarded_for_.ok() ? discarded_for_ : tasks;
 }
 
-Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& directory) {
-  MutexLock lock(mutex_);
-  if (count_ == 0) return std::optional<OutputFileRecord>();
-  MR_ASSIGN_OR_RETURN(
-      const std::unique_ptr<OutputFile> out,
-      OutputFile::Create(files_, JoinPath(directory, kRejectsName), Compression::kNone));
+template <class F>
+Status RejectLog::EachPiece(F&& take) {
   for (const auto& [order, logged] : logged_) {
     if (logged.path.empty()) {
-      out->Append(logged.rows);
+      take(std::string_view(logged.rows));
       continue;
     }
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> spool,
@@ -133,9 +131,27 @@ Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& dire
       MR_ASSIGN_OR_RETURN(const std::size_t bytes,
                           spool->ReadAt(offset, piece.data(), piece.size()));
       if (bytes == 0) break;
-      out->Append({piece.data(), bytes});
+      take(std::string_view(piece.data(), bytes));
       offset += bytes;
     }
+  }
+  return Status::Ok();
+}
+
+Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& directory,
+                                                         const std::vector<ExecutionInput>& inputs,
+                                                         bool are_in_order) {
+  MutexLock lock(mutex_);
+  if (count_ == 0) return std::optional<OutputFileRecord>();
+  MR_ASSIGN_OR_RETURN(
+      const std::unique_ptr<OutputFile> out,
+      OutputFile::Create(files_, JoinPath(directory, kRejectsName), Compression::kNone));
+  if (has_late_ || !are_in_order) {
+    std::string rows;
+    MR_RETURN_IF_ERROR(EachPiece([&rows](std::string_view piece) { rows += piece; }));
+    out->Append(OrderRejects(rows, inputs));
+  } else {
+    MR_RETURN_IF_ERROR(EachPiece([&out](std::string_view piece) { out->Append(piece); }));
   }
   MR_ASSIGN_OR_RETURN(const OutputFileInfo info, out->Close());
   return std::optional<OutputFileRecord>({kRejectsName, info.bytes, count_, info.xxh128});

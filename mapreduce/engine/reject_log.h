@@ -2,9 +2,9 @@
 #ifndef MAPREDUCE_ENGINE_REJECT_LOG_H_
 #define MAPREDUCE_ENGINE_REJECT_LOG_H_
 
-// The records a run sets aside. Each task logs its own, in input order; tasks are ordered, so the
-// whole is in input order, too. Past the limit the run fails and names the first five: tasks that
-// can't hold one of them stop.
+// The records a run sets aside. Each task logs its own, in input order, and tasks are ordered; the
+// whole is put in input order where phases or late rejects break it (reject_order.h). Past the
+// limit the run fails and names the first five: tasks that can't hold one of them stop.
 
 #include <atomic>
 #include <cstdint>
@@ -81,13 +81,19 @@ class RejectLog {
 
   /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are
   /// none.
-  Result<std::optional<OutputFileRecord>> Write(const std::string& directory);
+  /// `are_in_order`: map tasks came in the order of the inputs.
+  Result<std::optional<OutputFileRecord>> Write(const std::string& directory,
+                                                const std::vector<ExecutionInput>& inputs,
+                                                bool are_in_order);
 
  private:
   friend class TaskRejects;
   bool IsExceeded() const MR_REQUIRES(mutex_) {
     return limit_.percent < 0 && count_ > limit_.count;
   }
+  /// Calls `take` for each piece of the rows, in the order of the tasks.
+  template <class F>
+  Status EachPiece(F&& take) MR_REQUIRES(mutex_);
   /// Whether a task that is done may leave so much in memory; counted if so.
   bool HasRoom(std::size_t bytes);
   /// Whether no record of task `order` can be among the first five.
@@ -101,6 +107,7 @@ class RejectLog {
   std::atomic<bool> is_exceeded_{false};  // What tasks ask all the time, without the lock.
   Mutex mutex_;
   std::uint64_t count_ MR_GUARDED_BY(mutex_) = 0;
+  bool has_late_ MR_GUARDED_BY(mutex_) = false;  // Rows must be sorted.
   // (task, index in it) -> line for the message: the first five of all.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> first_ MR_GUARDED_BY(mutex_);
   std::map<std::uint64_t, RejectRows> logged_ MR_GUARDED_BY(mutex_);

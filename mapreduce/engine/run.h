@@ -52,6 +52,18 @@ enum class RunOutcome {
 struct InputSummary {
   std::string name;
   std::uint64_t shard_count = 0, stored_bytes = 0;
+  std::uint64_t split_count = 0;  ///< Of a dry run.
+};
+
+/// A phase as planned: the maps of one source of a stage, or its reduce.
+struct PhaseSummary {
+  std::string stage;                 ///< "stage-1"
+  std::string input;                 ///< Of maps: what they read; "" of a reduce.
+  std::uint64_t task_count = 0;      ///< Of a reduce: at least.
+  bool is_exact = true;              ///< No more tasks than that.
+  std::vector<std::string> outputs;  ///< Names of those it writes.
+  bool makes_table = false;
+  std::vector<std::string> table_stages;  ///< Whose tables its tasks look up in.
 };
 
 struct RunSummary {
@@ -60,7 +72,9 @@ struct RunSummary {
   std::string output;  ///< As asked for.
   std::vector<InputSummary> inputs;
   int parts = 0;
-  std::uint64_t split_count = 0;  ///< kPlanned.
+  std::uint64_t split_count = 0;             ///< Of a dry run, as the next two.
+  std::vector<PhaseSummary> planned_phases;  ///< In the order in which they would run.
+  bool replaces = false;                     ///< Something is at `output`.
   std::uint64_t records_in = 0, bytes_in = 0, records_out = 0, rejects = 0;
   std::uint64_t tasks_run = 0, tasks_reused = 0;
   double seconds = 0;

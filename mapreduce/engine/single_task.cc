@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/single_task.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "mapreduce/base/bytes.h"
+#include "mapreduce/engine/attempt_directory.h"
 #include "mapreduce/engine/followers.h"
 #include "mapreduce/engine/map_task.h"
 #include "mapreduce/engine/reduce_task.h"
@@ -61,7 +63,15 @@ class SingleTask final : public TaskEnvironment {
       : TaskEnvironment(files, graph, inputs, OptionsOf(options, output_directory),
                         options.memory_bytes, lease_count),
         on_progress_(options.on_progress),
-        set_aside_(options.set_aside) {}
+        set_aside_(options.set_aside),
+        goes_one_by_one_(options.goes_one_by_one) {
+    for (std::size_t i = 0; i < options.tables.size() && i < graph.tables.size(); ++i)
+      set_table(static_cast<int>(i), options.tables[i]);
+    for (const RecordPosition& position : set_aside_) {
+      if (position.is_group()) groups_aside_.push_back(position.key);
+    }
+    std::sort(groups_aside_.begin(), groups_aside_.end());
+  }
 
   void AddProgress(std::uint64_t bytes, std::uint64_t records, int /*tasks*/) override {
     bytes_ += bytes;
@@ -82,12 +92,15 @@ class SingleTask final : public TaskEnvironment {
   Result<TaskRun> WriteRun(const StageSpec& stage, RunStore& store, const NewRun& target);
   Result<PartFiles> MakeFiles(const StageSpec& stage, std::size_t part);
   Status CollectFiles(const StageSpec& stage, const PartFiles& parts, TaskResult* result);
+  Status CollectTable(const std::vector<TableInfo>& made, ReduceTaskResult* result);
   void CollectTotals(const TaskTotals& sums, TaskResult* result);
   void PrepareDigests(const Split& split);
   Result<std::vector<ReadBlocks>> CollectDigests(const Split& split) const;
 
   const std::function<void(std::uint64_t, std::uint64_t)>& on_progress_;
   const std::vector<RecordPosition>& set_aside_;
+  std::vector<std::string> groups_aside_;  // Of them.
+  const bool goes_one_by_one_;
   std::map<std::pair<int, int>, ShardDigest> digests_;  // (input, shard) -> what is read of it.
   std::uint64_t bytes_ = 0;
   std::uint64_t records_ = 0;
@@ -101,7 +114,8 @@ Status SingleTask::RunOnly(Result<std::unique_ptr<Slot>> made) {
 }
 
 // One file of all that the task has emitted into a stage. What was combined run by run is combined
-// once more, so that spills can't be seen in it.
+// once more, so that spills can't be seen in it; where there is one state of each key, it is what
+// it would be after that, too.
 Result<TaskRun> SingleTask::WriteRun(const StageSpec& stage, RunStore& store,
                                      const NewRun& target) {
   PhaseTimes times;
@@ -109,7 +123,7 @@ Result<TaskRun> SingleTask::WriteRun(const StageSpec& stage, RunStore& store,
   MR_RETURN_IF_ERROR(FinishStore(stage, store, /*has_followers=*/false));
   MR_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<RunCursor>> cursors, store.Read({}));
   const std::unique_ptr<CombineOperator> combiner =
-      stage.make_combiner ? stage.make_combiner() : nullptr;
+      stage.make_combiner && !store.has_distinct_keys() ? stage.make_combiner() : nullptr;
   OperatorCombiner record_combiner(combiner.get());
   TaskRun run;
   run.sample = store.SampleKeys();
@@ -152,6 +166,14 @@ Status SingleTask::CollectFiles(const StageSpec& stage, const PartFiles& parts,
         files().SyncDirectory(ParentPath(JoinPath(options().output_directory, file.path))));
   }
   return parts.empty() ? Status::Ok() : files().SyncDirectory(options().output_directory);
+}
+
+// As a part: its contents are synced, its name is.
+Status SingleTask::CollectTable(const std::vector<TableInfo>& made, ReduceTaskResult* result) {
+  if (made.empty()) return Status::Ok();
+  const TableInfo& table = made.front();
+  result->table = {kTableFileName, table.bytes, table.rows, table.xxh128};
+  return files().SyncDirectory(options().output_directory);
 }
 
 void SingleTask::CollectTotals(const TaskTotals& sums, TaskResult* result) {
@@ -264,13 +286,24 @@ Result<ReduceTaskResult> SingleTask::RunReduce(const ReduceTaskSpec& spec) {
   phase.ranges = {{spec.range, /*part=*/0}};
   phase.first_number = spec.part;
   phase.parts = &parts;
+  phase.groups_aside = &groups_aside_;
+  phase.goes_one_by_one = goes_one_by_one_;
+  std::vector<TableInfo> tables_made;
+  if (stage.table >= 0) {
+    tables_made.resize(1);
+    phase.tables_made = &tables_made;
+    phase.table_paths = {JoinPath(spec.output_directory, kTableFileName)};
+    phase.has_durable_tables = true;
+  }
   MR_RETURN_IF_ERROR(RunOnly(MakeReduceSlot(*this, phase)));
 
   ReduceTaskResult result;
   result.spilled_bytes = store->spilled_bytes();
   MR_RETURN_IF_ERROR(CollectFiles(stage, parts, &result));
+  MR_RETURN_IF_ERROR(CollectTable(tables_made, &result));
   DigestSum digest;
   for (const OutputFileRecord& file : result.files) digest.Add(file.xxh128);
+  if (result.table) digest.Add(result.table->xxh128);
   for (std::size_t i = 0; i < followers.size(); ++i) {
     ReduceTaskResult::Next& next = result.next.emplace_back();
     MR_ASSIGN_OR_RETURN(
@@ -284,8 +317,18 @@ Result<ReduceTaskResult> SingleTask::RunReduce(const ReduceTaskSpec& spec) {
   return result;
 }
 
+// A lookup in a table that isn't there finds nothing: nobody would notice.
+Status CheckTables(const std::vector<int>& wanted, const SingleTaskOptions& options) {
+  for (const int table : wanted) {
+    const auto index = static_cast<std::size_t>(table);
+    if (index >= options.tables.size() || options.tables[index] == nullptr)
+      return Status::InvalidArgument("the task looks up in table ", table, ", which is missing");
+  }
+  return Status::Ok();
+}
+
 Status CheckSpec(const JobGraph& graph, const std::vector<ExecutionInput>& inputs,
-                 const MapTaskSpec& spec) {
+                 const SingleTaskOptions& options, const MapTaskSpec& spec) {
   if (spec.stage >= graph.stages.size() || spec.source >= graph.stages[spec.stage].sources.size()) {
     return Status::InvalidArgument("the job has no source ", spec.source, " of stage ", spec.stage);
   }
@@ -299,10 +342,11 @@ Status CheckSpec(const JobGraph& graph, const std::vector<ExecutionInput>& input
                                      " has no shard ", piece.shard, " of input ", piece.input);
     }
   }
-  return Status::Ok();
+  return CheckTables(graph.stages[spec.stage].sources[spec.source].tables, options);
 }
 
-Status CheckSpec(const JobGraph& graph, const ReduceTaskSpec& spec) {
+Status CheckSpec(const JobGraph& graph, const SingleTaskOptions& options,
+                 const ReduceTaskSpec& spec) {
   if (spec.stage >= graph.stages.size() || !graph.stages[spec.stage].has_reduce())
     return Status::InvalidArgument("the job has no stage ", spec.stage, " with a reduce");
   const std::size_t followers = Followers(graph, spec.stage).size();
@@ -310,15 +354,29 @@ Status CheckSpec(const JobGraph& graph, const ReduceTaskSpec& spec) {
     return Status::InvalidArgument(followers, " stages follow stage ", spec.stage, ", not ",
                                    spec.next_runs.size());
   }
-  return Status::Ok();
+  return CheckTables(TablesOfReduce(graph, spec.stage), options);
 }
 
 }  // namespace
 
+Result<std::shared_ptr<const TableSet>> OpenTable(FileSystem& files,
+                                                  const std::vector<MadeTableFile>& made) {
+  std::vector<std::shared_ptr<const TableFile>> opened;
+  opened.reserve(made.size());
+  for (const MadeTableFile& file : made) {
+    MR_ASSIGN_OR_RETURN(opened.emplace_back(), TableFile::Open(files, file.path));
+    if (opened.back()->bytes() != file.bytes) {
+      return Status::Corrupt("table ", file.path, ": ", opened.back()->bytes(), " bytes long, not ",
+                             file.bytes, " as it was made");
+    }
+  }
+  return std::make_shared<const TableSet>(std::move(opened));
+}
+
 Result<MapTaskResult> ExecuteMapTask(FileSystem& files, const JobGraph& graph,
                                      const std::vector<ExecutionInput>& inputs,
                                      const SingleTaskOptions& options, const MapTaskSpec& spec) {
-  MR_RETURN_IF_ERROR(CheckSpec(graph, inputs, spec));
+  MR_RETURN_IF_ERROR(CheckSpec(graph, inputs, options, spec));
   return WithoutExceptions([&]() -> Result<MapTaskResult> {
     SingleTask task(files, graph, inputs, options, spec.output_directory, /*lease_count=*/1);
     return task.RunMap(spec);
@@ -328,7 +386,7 @@ Result<MapTaskResult> ExecuteMapTask(FileSystem& files, const JobGraph& graph,
 Result<ReduceTaskResult> ExecuteReduceTask(FileSystem& files, const JobGraph& graph,
                                            const SingleTaskOptions& options,
                                            const ReduceTaskSpec& spec) {
-  MR_RETURN_IF_ERROR(CheckSpec(graph, spec));
+  MR_RETURN_IF_ERROR(CheckSpec(graph, options, spec));
   return WithoutExceptions([&]() -> Result<ReduceTaskResult> {
     const std::vector<ExecutionInput> no_inputs;
     SingleTask task(files, graph, no_inputs, options, spec.output_directory,

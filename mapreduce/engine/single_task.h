@@ -7,7 +7,8 @@
 //
 //   ExecuteMapTask      a split -> one run file; in a stage without a reduce: a part of its outputs
 //   ExecuteReduceTask   slices of all map tasks' run files -> a part of the stage's outputs, and a
-//                       run file for each stage that follows (fused: their maps run inside)
+//                       run file for each stage that follows (fused: their maps run inside),
+//                       and a file of the table that the stage is kept as
 //
 // What the tasks of a run make together, in order, is what Execute makes, byte for byte, if
 //
@@ -22,11 +23,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "mapreduce/api/graph.h"
+#include "mapreduce/api/table_set.h"
 #include "mapreduce/base/cancel.h"
 #include "mapreduce/base/hash.h"
 #include "mapreduce/base/phase_clock.h"
@@ -57,9 +61,24 @@ struct SingleTaskOptions {
   std::function<void(std::uint64_t records, std::uint64_t bytes)> on_progress;
   bool spill_everything = false;  ///< Tests: hand on and spill after every record.
   std::size_t block_bytes = 0;    ///< Tests: of run files; 0: as the memory allows.
-  /// Records that a map doesn't show to the job's code but rejects: it crashed of them before.
+  /// Records (of a map) and groups (of a reduce) that are not shown to the job's code but rejected:
+  /// it crashed of them before.
   std::vector<RecordPosition> set_aside;
+  bool goes_one_by_one = false;  ///< StartTask's.
+  /// What the task looks up in, by JobGraph::tables; null: a table that it has no use for.
+  std::vector<std::shared_ptr<const TableSet>> tables;
 };
+
+/// A file of a table, as a reduce task left it.
+struct MadeTableFile {
+  std::string path;
+  std::uint64_t bytes = 0;
+};
+
+/// Opens the files of a table, in the order of the tasks that made them. kNotFound, kCorrupt;
+/// damage inside of a file shows when it is looked at, and fails the task then.
+Result<std::shared_ptr<const TableSet>> OpenTable(FileSystem& files,
+                                                  const std::vector<MadeTableFile>& made);
 
 /// A run file that a task made.
 struct TaskRun {
@@ -128,7 +147,7 @@ struct ReduceTaskSpec {
   std::vector<ReduceInput> inputs;
   /// Exists. Where the job has several outputs, each has a subfolder, made if it is missing. None
   /// of the part's files may exist.
-  std::string output_directory;
+  std::string output_directory;   ///< Also of the file of a table (attempt_directory.h).
   std::vector<NewRun> next_runs;  ///< One for each of Followers(graph, stage).
 };
 
@@ -137,7 +156,8 @@ struct ReduceTaskResult : TaskResult {
     TaskRun run;
     RejectRows rejects;  ///< Of that map alone.
   };
-  std::vector<Next> next;  ///< One for each follower.
+  std::vector<Next> next;                 ///< One for each follower.
+  std::optional<OutputFileRecord> table;  ///< Where the stage makes one. Durable, with its name.
 };
 
 /// Errors: as ExecuteMapTask. kCorrupt is damage to an input; CheckRunSlice tells which.

@@ -120,6 +120,24 @@ std::vector<Split> PlanParts(const std::vector<ExecutionInput>& inputs, int inpu
   return splits;
 }
 
+std::vector<Split> CutAtParts(const std::vector<Split>& splits,
+                              const std::vector<std::size_t>& part_of_shard) {
+  std::vector<Split> cut;
+  for (const Split& split : splits) {
+    const SplitPiece* last = nullptr;
+    for (const SplitPiece& piece : split.pieces) {
+      const auto part = [&](const SplitPiece& of) {
+        return part_of_shard[static_cast<std::size_t>(of.shard)];
+      };
+      if (last == nullptr || part(*last) != part(piece)) cut.emplace_back();
+      cut.back().pieces.push_back(piece);
+      cut.back().stored_bytes += piece.range.stored_end - piece.range.stored_begin;
+      last = &piece;
+    }
+  }
+  return cut;
+}
+
 std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel) {
   const std::uint64_t even =
       stored_bytes / (16 * static_cast<std::uint64_t>(std::max(parallel, 1)));

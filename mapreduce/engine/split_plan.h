@@ -48,6 +48,11 @@ std::vector<std::size_t> PartsOfShards(const std::vector<Shard>& shards, std::si
 /// One split per part of such a stage: all shards of that part, whole; none where it has none.
 std::vector<Split> PlanParts(const std::vector<ExecutionInput>& inputs, int input, int parts);
 
+/// Splits of one input cut where a shard of another part begins: a pack may hold shards of several
+/// parts, and where splits fall must not be seen in the parts.
+std::vector<Split> CutAtParts(const std::vector<Split>& splits,
+                              const std::vector<std::size_t>& part_of_shard);
+
 /// The split size for whoever doesn't choose one: about sixteen splits per task slot, so that no
 /// slot is long idle at the end, between 1 MiB and 64 MiB (runs that spill are as large as splits).
 std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel);

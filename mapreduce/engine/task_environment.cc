@@ -24,6 +24,9 @@ constexpr std::size_t kFanInMin = 8;
 constexpr std::size_t kFanInMax = 500;
 // A batch of more than one of so many bytes of the budget is not buffered.
 constexpr std::uint64_t kGiantShare = 16;
+// One of so many bytes of the budget is for the index of a table while it is made, and as many for
+// a chunk of it: 16 bytes a row.
+constexpr std::uint64_t kTableShare = 16;
 // However small the budget, lines of this size can be read.
 constexpr std::uint64_t kRecordBytesMin = std::uint64_t{32} << 20;
 
@@ -66,6 +69,7 @@ TaskEnvironment::TaskEnvironment(FileSystem& files, const JobGraph& graph,
       budget_(budget_bytes, lease_count),
       reserve_bytes_(ReserveBytes(options.memory_bytes, lease_count)),
       block_bytes_(BlockBytes(options)),
+      tables_(graph.tables.size()),
       rejects_(files, options.scratch_directory, options.max_rejects) {}
 
 std::size_t TaskEnvironment::record_bytes_max() const {
@@ -77,6 +81,22 @@ Status TaskEnvironment::CheckGoOn(std::uint64_t order) {
     return Status::Cancelled("cancelled");
   if (rejects_.ShouldStop(order)) return RejectLog::Stopped();
   return Status::Ok();
+}
+
+Status TaskEnvironment::TableStatus() const {
+  for (const auto& table : tables_) {
+    if (table != nullptr) MR_RETURN_IF_ERROR(table->status());
+  }
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<TableWriter>> TaskEnvironment::MakeTable(const std::string& path) {
+  const std::uint64_t share = options_.memory_bytes / kTableShare;
+  TableWriterOptions table;
+  table.entries_in_memory = std::clamp<std::uint64_t>(share / 16, 1024, table.entries_in_memory);
+  table.chunk_rows = std::clamp<std::uint64_t>(share / 16, 1024, table.chunk_rows);
+  table.small_bytes_max = std::clamp<std::uint64_t>(share / 2, 1 << 16, table.small_bytes_max);
+  return TableWriter::Create(files_, path, table);
 }
 
 std::uint64_t TaskEnvironment::ShuffledBytes(const Shard& shard, std::uint64_t stored_bytes) {

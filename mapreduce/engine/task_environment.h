@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "mapreduce/api/graph.h"
+#include "mapreduce/api/table_set.h"
 #include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/mutex.h"
 #include "mapreduce/base/phase_clock.h"
@@ -21,6 +22,7 @@
 #include "mapreduce/engine/reject_log.h"
 #include "mapreduce/io/shard_digest.h"
 #include "mapreduce/shuffle/run_store.h"
+#include "mapreduce/shuffle/table_file.h"
 
 namespace millrace {
 
@@ -79,6 +81,16 @@ class TaskEnvironment {
   std::unique_ptr<PartFile> MakePartFile(const StageWrite& write, std::size_t part,
                                          MemoryBudget& waiting_budget, std::size_t first_task,
                                          std::size_t task_count);
+  /// Tables that are there, by index; null before they are made. Set between tasks.
+  const std::vector<std::shared_ptr<const TableSet>>& tables() const { return tables_; }
+  void set_table(int index, std::shared_ptr<const TableSet> table) {
+    tables_[static_cast<std::size_t>(index)] = std::move(table);
+  }
+  /// kCorrupt if a task has met damage in one.
+  Status TableStatus() const;
+  /// A file of a table, as large in memory as the budget allows.
+  Result<std::unique_ptr<TableWriter>> MakeTable(const std::string& path);
+
   /// The folder of an output, in the output directory: "" or "name/".
   std::string OutputFolder(int output) const;
 
@@ -98,6 +110,7 @@ class TaskEnvironment {
   MemoryBudget budget_;
   const std::uint64_t reserve_bytes_;
   const std::size_t block_bytes_;
+  std::vector<std::shared_ptr<const TableSet>> tables_;
   RejectLog rejects_;
   Mutex mutex_;
   TaskTotals totals_ MR_GUARDED_BY(mutex_);

@@ -19,6 +19,8 @@ class FanOutSink final : public EmitSink {
  public:
   void Add(EmitSink* sink, Phase phase) { sinks_.push_back({sink, phase}); }
   void set_timer(PhaseTimer* timer) { timer_ = timer; }
+  void set_batch_records(std::size_t count) { batch_records_ = count; }
+  std::size_t batch_records() const override { return batch_records_; }
 
   Status Consume(EmitBatch& batch) override {
     Status status;
@@ -35,6 +37,7 @@ class FanOutSink final : public EmitSink {
     Phase phase;
   };
   PhaseTimer* timer_ = nullptr;
+  std::size_t batch_records_ = kBatchRecords;
   std::vector<Target> sinks_;
 };
 

@@ -114,6 +114,10 @@ Result<TaskOutput> OutputOf(FileSystem& files, const MapTaskResult& result) {
 Result<TaskOutput> OutputOf(FileSystem& files, const ReduceTaskResult& result) {
   TaskOutput output;
   MR_RETURN_IF_ERROR(AddResult(files, result, output));
+  if (result.table) {
+    output.table = {result.table->path, result.table->bytes, result.table->records,
+                    result.table->xxh128};
+  }
   for (const ReduceTaskResult::Next& next : result.next) {
     AddRun(next.run, output);
     MR_RETURN_IF_ERROR(AddRejects(files, next.rejects, output));

@@ -174,6 +174,11 @@ TEST_F(ClusterOutcomeTest, IsAsLocalWithRejectsAndSeveralOutputs) {
   ExpectAsLocal(probe::PickyJob, {KeyLines(random_, 5, 150, /*spoiled=*/true)}, ways_);
 }
 
+TEST_F(ClusterOutcomeTest, IsAsLocalWithTables) {
+  ExpectAsLocal(probe::LookUpJob, {KeyLines(random_, 5, 150)}, ways_);
+  ExpectAsLocal(probe::LookUpJob, {{{"empty.txt", ""}}}, ways_);
+}
+
 TEST_F(ClusterOutcomeTest, IsAsLocalWithMapsAlone) {
   ExpectAsLocal(probe::CopyJob, {KeyLines(random_, 9, 50)}, ways_);
   ExpectAsLocal(ReadByTwoJob, {KeyLines(random_, 9, 50)}, ways_);
@@ -272,6 +277,7 @@ TEST_F(ClusterOutcomeTest, RefusesReportsThatDoNotFitThePhases) {
   EXPECT_EQ(code([](TaskOutput&) {}), StatusCode::kOk);
   EXPECT_EQ(code([](TaskOutput& o) { o.parts.clear(); }), StatusCode::kInternal);
   EXPECT_EQ(code([](TaskOutput& o) { o.parts[0].path = "sub/part"; }), StatusCode::kInternal);
+  EXPECT_EQ(code([](TaskOutput& o) { o.table.emplace(); }), StatusCode::kInternal);
   EXPECT_EQ(code([](TaskOutput& o) { o.rejects.clear(); }), StatusCode::kInternal);
   EXPECT_EQ(code([](TaskOutput& o) { o.rejects[0] = "a\tb\t0\tc\td\n"; }), StatusCode::kInternal);
   EXPECT_EQ(code([](TaskOutput& o) { o.counters["\xff"] = 1; }), StatusCode::kInvalidArgument);

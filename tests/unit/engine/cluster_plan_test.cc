@@ -176,6 +176,51 @@ TEST(ClusterPlanTest, FusedMapsHaveChannels) {
   EXPECT_THAT(phases[3].sources, ElementsAre(PhaseSource{1, 1}));
 }
 
+TEST(ClusterPlanTest, PhasesKnowTheTablesTheyLookUpIn) {
+  const google::protobuf::LogSilencer silence;
+  const PlannedJob planned =
+      PlanByHand(MakeJob(probe::LookUpJob), {{"lines", {PlainShard("/in/a", 10)}}}, /*parts=*/2);
+  const std::string bytes = *EncodeClusterPlan(*MakeClusterPlan(planned, SomeOptions()));
+  const ClusterPlan plan = *DecodeClusterPlan(bytes);
+  EXPECT_EQ(CheckFitsJob(plan, planned.job->graph()).message(), "");
+  const std::vector<PhaseSpec> phases = PhasesOf(plan);
+  std::vector<std::uint32_t> makers;
+  std::vector<std::vector<std::uint32_t>> tables;
+  for (std::uint32_t i = 0; i < phases.size(); ++i) {
+    if (phases[i].makes_table) makers.push_back(i);
+    tables.push_back(phases[i].tables);
+  }
+  // The first values; the sums, whose reduce looks up in them for the map behind it.
+  ASSERT_EQ(makers.size(), 3u);
+  EXPECT_THAT(makers, ElementsAre(1, 3, 8));
+  EXPECT_THAT(tables, ElementsAre(ElementsAre(), ElementsAre(), ElementsAre(), ElementsAre(1),
+                                  ElementsAre(), ElementsAre(1, 3), ElementsAre(3), ElementsAre(),
+                                  ElementsAre()));
+  RunSpec spec;
+  spec.phases = phases;
+  spec.phases[5].tables.pop_back();
+  EXPECT_EQ(CheckFits(plan, spec).code(), StatusCode::kInvalidArgument);
+  spec.phases = phases;
+  spec.phases[1].makes_table = false;
+  EXPECT_EQ(CheckFits(plan, spec).code(), StatusCode::kInvalidArgument);
+
+  const auto code = [&](const std::function<void(proto::ClusterPlan&)>& spoil) {
+    proto::ClusterPlan message;
+    EXPECT_TRUE(message.ParseFromString(bytes));
+    spoil(message);
+    const Result<ClusterPlan> spoiled = DecodeClusterPlan(message.SerializeAsString());
+    return spoiled.ok() ? CheckFitsJob(*spoiled, planned.job->graph()).code()
+                        : spoiled.error().code();
+  };
+  using P = proto::ClusterPlan;
+  EXPECT_EQ(code([](P&) {}), StatusCode::kOk);
+  EXPECT_EQ(code([](P& p) { p.mutable_phases(5)->add_tables(3); }), StatusCode::kCorrupt);
+  EXPECT_EQ(code([](P& p) { p.mutable_phases(5)->add_tables(8); }), StatusCode::kCorrupt);
+  EXPECT_EQ(code([](P& p) { p.mutable_phases(5)->clear_tables(); }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](P& p) { p.mutable_phases(8)->set_makes_table(false); }),
+            StatusCode::kInvalidArgument);
+}
+
 TEST(ClusterPlanTest, ForgetsDigestsThatAreKnownAlready) {
   PlannedJob planned = PlanMany();
   planned.plan.mutable_inputs(0)->mutable_shards(0)->set_xxh128(Hash128{1, 2}.Hex());
@@ -198,7 +243,7 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
   EXPECT_EQ(error([](P&) {}), "");
   const std::function<void(P&)> spoils[] = {
       [](P& p) { p.set_version(0); },
-      [](P& p) { p.set_version(2); },
+      [](P& p) { p.set_version(3); },
       [](P& p) { p.clear_plan(); },
       [](P& p) { p.mutable_plan()->clear_job(); },
       [](P& p) { p.mutable_plan()->set_parts(0); },
@@ -265,9 +310,12 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
       [](P& p) { p.mutable_phases(3)->mutable_sources(1)->set_channel(1); },
       [](P& p) { p.mutable_phases(3)->set_channels(1); },
       [](P& p) { p.mutable_phases(3)->set_input(1); },
+      [](P& p) { p.mutable_phases(1)->set_makes_table(true); },
+      [](P& p) { p.mutable_phases(3)->add_tables(1); },
+      [](P& p) { p.mutable_phases(3)->add_tables(3); },
   };
   for (const auto& spoil : spoils) EXPECT_NE(error(spoil), "") << &spoil - spoils;
-  EXPECT_THAT(error([](P& p) { p.set_version(2); }), HasSubstr("newer version"));
+  EXPECT_THAT(error([](P& p) { p.set_version(3); }), HasSubstr("newer version"));
 }
 
 TEST(ClusterPlanTest, SurvivesDamage) {

@@ -64,6 +64,7 @@ class ClusterRun {
   Status Run() {
     for (std::size_t p = 0; p < plan_.phases.size(); ++p) {
       outputs_.emplace_back();
+      tables_.emplace_back();
       runs_.emplace_back(phases_[p].channels);
       MR_RETURN_IF_ERROR(plan_.phases[p].is_map() ? RunMaps(p) : RunReduces(p));
     }
@@ -79,13 +80,21 @@ class ClusterRun {
     return AssembleOutcome(plan_, all);
   }
 
-  SingleTaskOptions Options() {
+  /// `p`: the task's phase, whose tables are there.
+  SingleTaskOptions Options(std::size_t p = 0) {
     SingleTaskOptions options;
     options.memory_bytes = std::uint64_t{16} << 20;
     options.parts = static_cast<int>(plan_.plan.parts());
     options.compression = *ParseCompression(plan_.plan.compression());
     options.date = plan_.plan.date();
     options.scratch_directory = NewFolder();
+    options.tables.resize(graph_.tables.size());
+    for (const std::uint32_t maker : phases_[p].tables) {
+      const int table = graph_.stages[plan_.phases[maker].stage].table;
+      const auto opened = OpenTable(files_, tables_[maker]);
+      EXPECT_TRUE(opened.ok()) << opened.error().message();
+      if (opened.ok()) options.tables[static_cast<std::size_t>(table)] = *opened;
+    }
     return options;
   }
 
@@ -107,7 +116,7 @@ class ClusterRun {
       spec.run = NextRun();
       spec.output_directory = kOutput;
       MR_ASSIGN_OR_RETURN(const MapTaskResult result,
-                          ExecuteMapTask(files_, graph_, plan_.inputs, Options(), spec));
+                          ExecuteMapTask(files_, graph_, plan_.inputs, Options(p), spec));
       MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result));
       Report(p, output);
       if (phases_[p].channels > 0) runs_[p][0].push_back(result.run.info);
@@ -136,13 +145,25 @@ class ClusterRun {
       spec.output_directory = kOutput;
       for (std::uint32_t c = 0; c < phase.channels; ++c) spec.next_runs.push_back(NextRun());
       MR_ASSIGN_OR_RETURN(const ReduceTaskResult result,
-                          ExecuteReduceTask(files_, graph_, Options(), spec));
+                          ExecuteReduceTask(files_, graph_, Options(p), spec));
+      if (result.table) tables_[p].push_back({TakeTable(*result.table), result.table->bytes});
       MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result));
       Report(p, output);
       for (std::uint32_t c = 0; c < phase.channels; ++c)
         runs_[p][c].push_back(result.next[c].run.info);
     }
     return Status::Ok();
+  }
+
+  // All tasks have one folder here, and their tables one name: out of the way of the next.
+  std::string TakeTable(const OutputFileRecord& table) {
+    const std::string from = JoinPath(kOutput, table.path), to = NewFolder() + "/table";
+    auto& contents = files_.contents();
+    EXPECT_EQ(contents[from]->size(), table.bytes);
+    EXPECT_EQ(HashOf128(*contents[from]), table.xxh128);
+    contents[to] = contents[from];
+    contents.erase(from);
+    return to;
   }
 
   // Over the wire.
@@ -167,6 +188,7 @@ class ClusterRun {
 
   const JobGraph& graph_;
   std::vector<std::vector<std::vector<RunInfo>>> runs_;  // [phase][channel][task]
+  std::vector<std::vector<MadeTableFile>> tables_;       // [phase][task]
   std::uint64_t run_count_ = 0;
   int folder_count_ = 0;
 };

@@ -149,6 +149,63 @@ inline void PickyJob(Job& job) {
   sums.Map<RandomNext>().Reduce<JoinKeys>().Write<Tsv>("by_chance");
 }
 
+/// Looks up in tables everywhere: in a map of an input, in a reduce, and in a map behind a reduce.
+/// One table has the first value of each key, and the other lines are set aside; one is what a
+/// stage made that also writes, and feeds another; in the third nobody looks.
+struct FirstValue {
+  void Map(const Line& line, Emitter<std::string_view, Sourced<std::string_view>>& emit,
+           Context& context) {
+    emit(KeyOf(line.text), {ValueOf(line.text), context.origin()});
+  }
+};
+struct ValueSize {
+  void Map(const Line& line, Emitter<std::string_view, std::int64_t>& emit) {
+    emit(KeyOf(line.text), static_cast<std::int64_t>(ValueOf(line.text).size()));
+  }
+};
+using FirstValues = Table<std::string_view, std::string_view>;
+using SumOfSizes = Table<std::string_view, std::int64_t>;
+struct ByFirstValue {
+  FirstValues firsts;
+  void Map(const KeyValue<std::string_view, std::int64_t>& sum,
+           Emitter<std::string_view, std::int64_t>& emit) {
+    emit(firsts.Find(sum.key).value_or("?"), sum.value);
+  }
+};
+struct BySum {
+  FirstValues firsts;
+  SumOfSizes sums;
+  void Map(const Line& line, Emitter<std::int64_t, std::string>& emit, Context& context) {
+    const std::string_view key = KeyOf(line.text);
+    if (firsts.Find(key) != ValueOf(line.text)) context.Count("later");
+    emit(sums.Find(key).value_or(-1),
+         std::to_string(sums.RowOf(key).value_or(0)) + std::string(ValueOf(line.text)));
+  }
+};
+struct ListOfMany {
+  SumOfSizes sums;
+  void Reduce(const std::int64_t& sum, Values<std::string>& values,
+              Emitter<std::int64_t, std::string>& emit) {
+    std::string all = std::to_string(sums.size());
+    for (const std::string& value : values) {
+      all.append(1, ',').append(value);
+      if (sums.size() > 0) all.append(sums.Row(all.size() % sums.size()).key);
+    }
+    emit(sum, all);
+  }
+};
+
+inline void LookUpJob(Job& job) {
+  auto lines = job.ReadLines("lines");
+  auto firsts = lines.Map<FirstValue>().AsTable();
+  auto sums = lines.Map<ValueSize>().Reduce<Sum>();
+  auto sums_by_key = sums.AsTable();
+  sums.Write<Tsv>("sums");
+  sums.Map<ByFirstValue>(firsts).Reduce<Sum>().Write<Tsv>("by_first");
+  lines.Map<BySum>(firsts, sums_by_key).Reduce<ListOfMany>(sums_by_key).Write<Tsv>("by_sum");
+  lines.Map<ValueSize>().Reduce<Max>().AsTable();
+}
+
 }  // namespace millrace::probe
 
 #endif  // TESTS_UNIT_ENGINE_PROBE_JOBS_H_

@@ -29,6 +29,7 @@ namespace millrace {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 
@@ -623,6 +624,189 @@ TEST_F(SingleTaskTest, HandsOnManyRejectsAsAFile) {
   EXPECT_EQ(result->rejects.rows, "");
   const std::string& rows = run.files_.Content(result->rejects.path);
   EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), 3000);
+}
+
+// The only reduce task of a job's first stage, over what its map makes of one file.
+class OneReduce {
+ public:
+  OneReduce(const Job& job, const std::vector<ExecutionInput>& inputs)
+      : run_(job.graph(), inputs, {.fetches = false}), graph_(job.graph()) {
+    Result<MapTaskResult> map = run_.RunMap(0, 0, 0, PlanSplits(inputs, kMebibyte).front());
+    EXPECT_TRUE(map.ok()) << map.error().message();
+    run_.Keep(0, 0, std::move(map->run));
+    options_ = run_.Options();
+  }
+  Result<ReduceTaskResult> Run() {
+    return ExecuteReduceTask(run_.files_, graph_, options_, run_.ReduceSpec(0, 0, {}));
+  }
+  TaskByTask run_;
+  SingleTaskOptions options_;
+
+ private:
+  const JobGraph& graph_;
+};
+
+struct ByLength {
+  Table<std::string_view, std::int64_t> sizes;
+  void Map(const Line& line, Emitter<std::int64_t, Unit>& emit) {
+    emit(sizes.Find(probe::KeyOf(line.text)).value_or(-1));
+  }
+};
+void LengthsJob(Job& job) {
+  auto lines = job.ReadLines("lines");
+  auto sizes = lines.Map<probe::ValueSize>().Reduce<Sum>().AsTable();
+  lines.Map<ByLength>(sizes).Reduce<Count>().Write<Tsv>("lengths");
+}
+
+TEST_F(SingleTaskTest, MakesADurableFileOfATable) {
+  const std::unique_ptr<Job> job = MakeJob(LengthsJob);
+  const std::string path = std::string(TaskByTask::kOutput) + "/.table";
+  std::vector<Hash128> digests;
+  for (const char* text : {"a 1\nb 22\na 333\n", "a 1\nb 22\na 4444\n"}) {
+    const std::vector<ExecutionInput> inputs = Store(*job, {{{"a.txt", text}}});
+    OneReduce reduce(*job, inputs);
+    const Result<ReduceTaskResult> result = reduce.Run();
+    ASSERT_TRUE(result.ok()) << result.error().message();
+    ASSERT_TRUE(result->table);
+    EXPECT_TRUE(result->files.empty());
+    EXPECT_EQ(result->table->path, ".table");
+    EXPECT_EQ(result->table->records, 2u);
+    EXPECT_EQ(result->table->bytes, reduce.run_.files_.Content(path).size());
+    EXPECT_EQ(result->table->xxh128, HashOf128(reduce.run_.files_.Content(path)));
+    EXPECT_TRUE(reduce.run_.files_.IsDurable(path, TaskByTask::kOutput));
+    digests.push_back(result->digest);
+    const auto table = OpenTable(reduce.run_.files_, {{path, result->table->bytes}});
+    ASSERT_TRUE(table.ok()) << table.error().message();
+    EXPECT_EQ((*table)->rows(), 2u);
+    EXPECT_TRUE((*table)->Find("a"));
+    EXPECT_FALSE((*table)->Find("c"));
+  }
+  EXPECT_NE(digests[0], digests[1]);
+}
+
+TEST_F(SingleTaskTest, OpensNoTableThatIsAnother) {
+  const std::unique_ptr<Job> job = MakeJob(LengthsJob);
+  const std::vector<ExecutionInput> inputs = Store(*job, {{{"a.txt", "a 1\n"}}});
+  OneReduce reduce(*job, inputs);
+  ASSERT_TRUE(reduce.Run().ok());
+  const std::string path = std::string(TaskByTask::kOutput) + "/.table";
+  MemoryFiles& files = reduce.run_.files_;
+  const std::uint64_t bytes = files.Content(path).size();
+  EXPECT_EQ(OpenTable(files, {{path, bytes + 1}}).error().code(), StatusCode::kCorrupt);
+  EXPECT_EQ(OpenTable(files, {{path + "2", bytes}}).error().code(), StatusCode::kNotFound);
+  files.contents()[path]->pop_back();
+  EXPECT_EQ(OpenTable(files, {{path, bytes - 1}}).error().code(), StatusCode::kCorrupt);
+}
+
+// A damaged page fails whoever looks at it, and nobody else.
+TEST_F(SingleTaskTest, FailsOfADamagedTable) {
+  const std::unique_ptr<Job> job = MakeJob(LengthsJob);
+  const std::vector<ExecutionInput> inputs = Store(*job, {{{"a.txt", "a 1\n"}}});
+  OneReduce reduce(*job, inputs);
+  ASSERT_TRUE(reduce.Run().ok());
+  const std::string path = std::string(TaskByTask::kOutput) + "/.table";
+  MemoryFiles& files = reduce.run_.files_;
+  files.contents()[path]->at(16) ^= 1;
+  const auto table = OpenTable(files, {{path, files.Content(path).size()}});
+  ASSERT_TRUE(table.ok()) << table.error().message();
+  SingleTaskOptions options = reduce.run_.Options();
+  options.tables = {*table};
+  MapTaskSpec spec;
+  spec.stage = 1;
+  spec.split = PlanSplits(inputs, kMebibyte).front();
+  spec.run = {.path = options.scratch_directory + "/made.run", .file_id = 1};
+  const auto result = ExecuteMapTask(files, job->graph(), inputs, options, spec);
+  EXPECT_EQ(result.error().code(), StatusCode::kCorrupt);
+  EXPECT_THAT(result.error().message(), HasSubstr(path));
+  for (const auto& none : {std::vector<std::shared_ptr<const TableSet>>(), {nullptr}}) {
+    options.tables = none;
+    EXPECT_EQ(ExecuteMapTask(files, job->graph(), inputs, options, spec).error().code(),
+              StatusCode::kInvalidArgument);
+  }
+}
+
+/// Fails the test where it sees what it must not.
+struct Touchy {
+  void Reduce(const std::string_view& key, Values<std::string_view>& values,
+              Emitter<std::string_view, std::string>& emit) {
+    EXPECT_NE(key, "bad");
+    std::string all;
+    for (const std::string_view value : values) all.append(value).push_back(',');
+    emit(key, all);
+  }
+};
+struct TouchyInOrder {
+  void Reduce(const std::string_view& key, Values<KeyValue<probe::KeyAndValue, std::int64_t>>&,
+              Emitter<std::string_view, Unit>& emit) {
+    EXPECT_NE(key, "bad");
+    emit(key);
+  }
+};
+
+TEST_F(SingleTaskTest, RejectsGroupsThatAreSetAsideUnseen) {
+  const std::unique_ptr<Job> jobs[] = {
+      MakeJob([](Job& job) {
+        job.ReadLines("lines").Map<probe::ByKey>().Reduce<Touchy>().Write<Tsv>("all");
+      }),
+      MakeJob([](Job& job) {
+        job.ReadLines("lines").Map<probe::ValueSize>().Reduce<Sum>().Write<Tsv>("all");
+      }),
+      MakeJob([](Job& job) {
+        job.ReadLines("lines")
+            .Map<probe::ByKeyAndValue>()
+            .GroupBy<1>()
+            .Reduce<TouchyInOrder>()
+            .Write<Tsv>("all");
+      })};
+  for (const std::unique_ptr<Job>& job : jobs) {
+    const std::vector<ExecutionInput> inputs =
+        Store(*job, {{{"a.txt", "a 1\nbad 2\nbad 3\nz 1\n 0\nbad 4\n"}}});
+    const bool has_prefix = job->graph().stages[0].group_bytes != nullptr;
+    const std::string bad = has_prefix ? std::string("bad\0", 4) : "bad";
+    OneReduce reduce(*job, inputs);
+    reduce.options_.set_aside = {{"", 0, "nobody's"}, {"/shard", 7, ""}, {"", 0, bad}};
+    const Result<ReduceTaskResult> result = reduce.Run();
+    ASSERT_TRUE(result.ok()) << result.error().message();
+    EXPECT_EQ(result->rejects.count, 1u);
+    EXPECT_THAT(result->rejects.rows, StartsWith("stage-1\t\t0\tcrashed the job's code\tbad"));
+    EXPECT_EQ(result->files[0].records, 3u);  // "", a, z.
+  }
+}
+
+int groups_begun = 0;
+std::vector<int> begun_at_map;
+struct BeginGroup {
+  void Reduce(const std::string_view& key, Values<std::string_view>&,
+              Emitter<std::string_view, Unit>& emit) {
+    ++groups_begun;
+    emit(key);
+  }
+};
+struct NoteBegun {
+  void Map(const KeyValue<std::string_view, Unit>& group, Emitter<std::string_view, Unit>& emit) {
+    begun_at_map.push_back(groups_begun);
+    emit(group.key);
+  }
+};
+
+TEST_F(SingleTaskTest, GoesGroupByGroupThroughTheMapsBehindWhereThatIsWanted) {
+  const std::unique_ptr<Job> job = MakeJob([](Job& j) {
+    j.ReadLines("lines")
+        .Map<probe::ByKey>()
+        .Reduce<BeginGroup>()
+        .Map<NoteBegun>()
+        .Reduce<Count>()
+        .Write<Tsv>("all");
+  });
+  const std::vector<ExecutionInput> inputs = Store(*job, {{{"a.txt", "a 1\nb 2\nc 3\n"}}});
+  for (const bool is_wanted : {false, true}) {
+    groups_begun = 0;
+    begun_at_map.clear();
+    OneReduce reduce(*job, inputs);
+    reduce.options_.goes_one_by_one = is_wanted;
+    ASSERT_TRUE(reduce.Run().ok());
+    EXPECT_EQ(begun_at_map, is_wanted ? (std::vector<int>{1, 2, 3}) : (std::vector<int>{3, 3, 3}));
+  }
 }
 
 TEST_F(SingleTaskTest, RefusesASpecThatDoesNotFitTheJob) {

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/table_file.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "mapreduce/base/bytes.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::uint64_t kHeaderBytes = 16;
+constexpr std::uint64_t kFooterBytes = 88;
+constexpr std::size_t kSmallHeaderBytes = 3;
+constexpr std::size_t kSmallBytesMax = 64;
+constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20;
+constexpr std::uint64_t kRecordHeaderBytes = 12;
+constexpr std::uint64_t kTagShift = 48;
+constexpr std::uint64_t kOffsetMask = (std::uint64_t{1} << kTagShift) - 1;
+constexpr std::uint64_t kRowsMax = UINT32_MAX;
+
+struct Place {
+  std::uint64_t chunk, slot, tag;
+};
+
+Place PlaceOf(std::uint64_t hash, std::uint64_t chunk_count, std::uint64_t chunk_slots) {
+  // The high half names the chunk, the low half the slot, and what both leave is compared.
+  return {.chunk = ((hash >> 32) * chunk_count) >> 32,
+          .slot = hash & (chunk_slots - 1),
+          .tag = (hash >> 24) << kTagShift};
+}
+
+std::uint64_t SmallPlaceOf(std::uint64_t hash, std::uint64_t count) {
+  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(hash) * count) >> 64);
+}
+
+// Never 0, which is a free place.
+char SmallTagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
+
+// Most keys have some bytes: a call of memcmp costs more than to compare them.
+bool AreEqual(const char* a, const char* b, std::size_t bytes) {
+  if (bytes < 8) {
+    while (bytes > 0 && a[bytes - 1] == b[bytes - 1]) --bytes;
+    return bytes == 0;
+  }
+  std::uint64_t difference = LoadLittle64(a + bytes - 8) ^ LoadLittle64(b + bytes - 8);
+  for (std::size_t i = 0; i + 8 < bytes; i += 8)
+    difference |= LoadLittle64(a + i) ^ LoadLittle64(b + i);
+  return difference == 0;
+}
+
+std::string IndexPath(const std::string& path) { return path + ".index"; }
+
+}  // namespace
+
+// ---- TableWriter --------------------------------------------------------------------------------
+
+Result<std::unique_ptr<TableWriter>> TableWriter::Create(FileSystem& files, const std::string& path,
+                                                         TableWriterOptions options) {
+  std::unique_ptr<TableWriter> writer(new TableWriter(files, path, options));
+  MR_ASSIGN_OR_RETURN(writer->out_, files.Create(path, FileUse::kMapped));
+  char header[kHeaderBytes] = {};
+  StoreLittle32(header, kTableMagic);
+  StoreLittle32(header + 4, kTableVersion);
+  MR_RETURN_IF_ERROR(writer->Append({header, sizeof header}));
+  return writer;
+}
+
+TableWriter::~TableWriter() {
+  if (spool_ != nullptr) static_cast<void>(files_.RemoveFile(IndexPath(path_)));
+}
+
+Status TableWriter::Append(std::string_view bytes) {
+  offset_ += bytes.size();
+  while (!bytes.empty()) {
+    const std::size_t count = std::min(bytes.size(), kTablePageBytes - page_.size());
+    page_.append(bytes.substr(0, count));
+    bytes.remove_prefix(count);
+    if (page_.size() == kTablePageBytes) MR_RETURN_IF_ERROR(FinishPage());
+  }
+  return Status::Ok();
+}
+
+Status TableWriter::FinishPage() {
+  page_hashes_.push_back(Hash64(page_));
+  file_hash_.Update(page_);
+  MR_RETURN_IF_ERROR(out_->Append(page_));
+  page_.clear();
+  return Status::Ok();
+}
+
+Status TableWriter::Add(std::string_view key, std::string_view value) {
+  if (rows_ > 0 && key <= last_key_) {
+    return Status::UserCode(
+        "a table was made of keys that are not in order, or of the same key twice; emit the "
+        "group's own key, once");
+  }
+  if (rows_ == kRowsMax) return Status::ResourceLimit("a table has at most ", kRowsMax, " rows");
+  last_key_ = key;
+  AddSmall(key, value);
+  entries_.push_back({Hash64(key), offset_});
+  if (entries_.size() >= options_.entries_in_memory) MR_RETURN_IF_ERROR(SpoolEntries());
+  char header[kRecordHeaderBytes];
+  StoreLittle32(header, static_cast<std::uint32_t>(rows_++));
+  StoreLittle32(header + 4, static_cast<std::uint32_t>(key.size()));
+  StoreLittle32(header + 8, static_cast<std::uint32_t>(value.size()));
+  MR_RETURN_IF_ERROR(Append({header, sizeof header}));
+  MR_RETURN_IF_ERROR(Append(key));
+  return Append(value);
+}
+
+void TableWriter::AddSmall(std::string_view key, std::string_view value) {
+  if (!has_small_) return;
+  const std::size_t bytes = key.size() + value.size();
+  if (bytes + kSmallHeaderBytes > kSmallBytesMax ||
+      small_.size() + kSmallHeaderBytes + bytes > options_.small_bytes_max) {
+    has_small_ = false;
+    small_ = {};
+    return;
+  }
+  largest_small_ = std::max(largest_small_, bytes);
+  small_ += SmallTagOf(Hash64(key));
+  small_ += static_cast<char>(key.size());
+  small_ += static_cast<char>(value.size());
+  small_ += key;
+  small_ += value;
+}
+
+Status TableWriter::WriteSmall(std::uint64_t* count, std::uint64_t* bytes) {
+  *count = *bytes = 0;
+  if (!has_small_ || rows_ == 0) return Status::Ok();
+  *bytes = std::bit_ceil(std::max<std::size_t>(largest_small_ + kSmallHeaderBytes, 16));
+  *count = rows_ * 3 / 2 + 1;
+  std::string places(*count * *bytes, '\0');
+  for (const char* at = small_.data(); at < small_.data() + small_.size();) {
+    const std::size_t key_bytes = static_cast<unsigned char>(at[1]);
+    const std::size_t record_bytes =
+        kSmallHeaderBytes + key_bytes + static_cast<unsigned char>(at[2]);
+    std::uint64_t place = SmallPlaceOf(Hash64({at + kSmallHeaderBytes, key_bytes}), *count);
+    while (places[place * *bytes] != 0) place = place + 1 == *count ? 0 : place + 1;
+    std::memcpy(places.data() + place * *bytes, at, record_bytes);
+    at += record_bytes;
+  }
+  return Append(places);
+}
+
+Status TableWriter::SpoolEntries() {
+  if (spool_ == nullptr) {
+    MR_ASSIGN_OR_RETURN(spool_, files_.Create(IndexPath(path_), FileUse::kScratch));
+  }
+  MR_RETURN_IF_ERROR(spool_->Append(
+      {reinterpret_cast<const char*>(entries_.data()), entries_.size() * sizeof(Entry)}));
+  entries_.clear();
+  return Status::Ok();
+}
+
+template <class F>
+Status TableWriter::EachEntry(F&& visit) {
+  if (spool_ == nullptr) {
+    for (const Entry& entry : entries_) MR_RETURN_IF_ERROR(visit(entry));
+    return Status::Ok();
+  }
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> file,
+                      files_.OpenForRead(IndexPath(path_), FileUse::kScratch));
+  std::vector<Entry> piece(std::size_t{64} << 10);
+  for (std::uint64_t done = 0; done < rows_;) {
+    const std::size_t count = std::min<std::uint64_t>(piece.size(), rows_ - done);
+    const std::size_t bytes = count * sizeof(Entry);
+    MR_ASSIGN_OR_RETURN(
+        const std::size_t got,
+        file->ReadAt(done * sizeof(Entry), reinterpret_cast<char*>(piece.data()), bytes));
+    if (got != bytes) return Status::Corrupt(IndexPath(path_), " has lost bytes");
+    for (std::size_t i = 0; i < count; ++i) MR_RETURN_IF_ERROR(visit(piece[i]));
+    done += count;
+  }
+  return Status::Ok();
+}
+
+Status TableWriter::WriteOffsets() {
+  return EachEntry([&](const Entry& entry) {
+    char bytes[8];
+    StoreLittle64(bytes, entry.offset);
+    return Append({bytes, sizeof bytes});
+  });
+}
+
+Status TableWriter::WriteSlots(std::uint64_t chunk_count, std::uint64_t chunk_slots) {
+  std::vector<std::uint64_t> slots;
+  for (std::uint64_t chunk = 0; chunk < chunk_count; ++chunk) {
+    slots.assign(chunk_slots, 0);
+    std::uint64_t used = 0;
+    MR_RETURN_IF_ERROR(EachEntry([&](const Entry& entry) {
+      const Place place = PlaceOf(entry.hash, chunk_count, chunk_slots);
+      if (place.chunk != chunk) return Status::Ok();
+      if (++used == chunk_slots)
+        return Status::ResourceLimit("the keys of a table collide beyond measure");
+      std::uint64_t slot = place.slot;
+      while (slots[slot] != 0) slot = (slot + 1) & (chunk_slots - 1);
+      slots[slot] = place.tag | entry.offset;
+      return Status::Ok();
+    }));
+    MR_RETURN_IF_ERROR(
+        Append({reinterpret_cast<const char*>(slots.data()), slots.size() * sizeof slots[0]}));
+  }
+  return Status::Ok();
+}
+
+Result<TableInfo> TableWriter::Close(bool is_durable) {
+  if (spool_ != nullptr) {
+    MR_RETURN_IF_ERROR(SpoolEntries());
+    MR_RETURN_IF_ERROR(spool_->Close());
+  }
+  constexpr char kZeros[kSmallBytesMax] = {};
+  MR_RETURN_IF_ERROR(Append({kZeros, (8 - offset_ % 8) % 8}));
+  const std::uint64_t chunk_count = rows_ / options_.chunk_rows + 1;
+  const std::uint64_t chunk_slots = std::bit_ceil(rows_ / chunk_count * 3 / 2 + 64);
+  const std::uint64_t offsets_at = offset_;
+  MR_RETURN_IF_ERROR(WriteOffsets());
+  const std::uint64_t slots_at = offset_;
+  MR_RETURN_IF_ERROR(WriteSlots(chunk_count, chunk_slots));
+  MR_RETURN_IF_ERROR(
+      Append({kZeros, (kSmallBytesMax - offset_ % kSmallBytesMax) % kSmallBytesMax}));
+  const std::uint64_t small_at = offset_;
+  std::uint64_t small_count = 0, small_bytes = 0;
+  MR_RETURN_IF_ERROR(WriteSmall(&small_count, &small_bytes));
+  const std::uint64_t hashes_at = offset_;
+  if (!page_.empty()) MR_RETURN_IF_ERROR(FinishPage());
+
+  std::string tail(page_hashes_.size() * 8 + kFooterBytes, '\0');
+  char* to = tail.data();
+  const auto put = [&to](std::uint64_t value) {
+    StoreLittle64(to, value);
+    to += 8;
+  };
+  for (const std::uint64_t hash : page_hashes_) put(hash);
+  for (const std::uint64_t value : {rows_, offsets_at, slots_at, chunk_count, chunk_slots, small_at,
+                                    small_count, small_bytes, hashes_at}) {
+    put(value);
+  }
+  put(Hash64({tail.data(), static_cast<std::size_t>(to - tail.data())}));
+  StoreLittle32(to, kTableVersion);
+  StoreLittle32(to + 4, kTableMagic);
+  file_hash_.Update(tail);
+  MR_RETURN_IF_ERROR(out_->Append(tail));
+  if (is_durable) MR_RETURN_IF_ERROR(out_->Sync());
+  MR_RETURN_IF_ERROR(out_->Close());
+  return TableInfo{rows_, hashes_at + tail.size(), file_hash_.Digest()};
+}
+
+// ---- TableFile ----------------------------------------------------------------------------------
+
+Result<std::shared_ptr<const TableFile>> TableFile::Open(FileSystem& files,
+                                                         const std::string& path) {
+  const std::shared_ptr<TableFile> table(new TableFile());
+  table->path_ = path;
+  MR_ASSIGN_OR_RETURN(table->mapped_, files.Map(path));
+  table->bytes_ = table->mapped_->bytes();
+  MR_RETURN_IF_ERROR(table->Read().Annotate("table ", path));
+  return std::shared_ptr<const TableFile>(table);
+}
+
+Status TableFile::Read() {
+  const auto damaged = [] { return Status::Corrupt("is damaged, or none"); };
+  const std::uint64_t size = bytes_.size();
+  if (size < kHeaderBytes + kFooterBytes) return damaged();
+  const char* const end = bytes_.data() + size;
+  if (LoadLittle32(end - 4) != kTableMagic || LoadLittle32(bytes_.data()) != kTableMagic)
+    return damaged();
+  if (LoadLittle32(end - 8) != kTableVersion) return Status::Corrupt("has another version");
+  const char* const footer = end - kFooterBytes;
+  rows_ = LoadLittle64(footer);
+  offsets_at_ = LoadLittle64(footer + 8);
+  slots_at_ = LoadLittle64(footer + 16);
+  chunk_count_ = LoadLittle64(footer + 24);
+  chunk_slots_ = LoadLittle64(footer + 32);
+  small_at_ = LoadLittle64(footer + 40);
+  small_count_ = LoadLittle64(footer + 48);
+  small_bytes_ = LoadLittle64(footer + 56);
+  hashes_at_ = LoadLittle64(footer + 64);
+  const std::uint64_t hashes_end = size - kFooterBytes;
+  if (hashes_at_ > hashes_end || rows_ > kRowsMax) return damaged();
+  if (LoadLittle64(footer + 72) != Hash64(bytes_.substr(hashes_at_, size - 16 - hashes_at_)))
+    return damaged();
+  // What follows is as its writer left it, unless that is another program.
+  const std::uint64_t pages = (hashes_at_ + kTablePageBytes - 1) / kTablePageBytes;
+  if ((hashes_end - hashes_at_) != pages * 8 || !std::has_single_bit(chunk_slots_) ||
+      chunk_count_ == 0 || chunk_slots_ > size || chunk_count_ > size / chunk_slots_ / 8 ||
+      offsets_at_ > size || slots_at_ > size || offsets_at_ + rows_ * 8 != slots_at_ ||
+      slots_at_ + chunk_count_ * chunk_slots_ * 8 > small_at_ || small_at_ > hashes_at_ ||
+      small_count_ > size || small_bytes_ > kSmallBytesMax ||
+      small_at_ + small_count_ * small_bytes_ != hashes_at_) {
+    return damaged();
+  }
+  is_checked_ = std::vector<std::atomic<std::uint8_t>>(pages);
+  small_ = bytes_.data() + small_at_;
+  return CopySmall();
+}
+
+// Lookups at random in a mapped file miss the TLB nearly each time, which in a virtual machine
+// costs as much as the cache miss. So what is large enough for huge pages is copied into some: a
+// copy in each process, but of the small records alone, and checked once.
+Status TableFile::CopySmall() {
+  const std::uint64_t bytes = small_count_ * small_bytes_;
+  if (bytes < kHugePageBytes || !IsSound(small_at_, bytes)) return Status::Ok();
+  Result<VirtualBuffer> copy = VirtualBuffer::Reserve(bytes, /*huge_pages=*/true);
+  if (!copy.ok()) return Status::Ok();
+  small_copy_ = *std::move(copy);
+  std::memcpy(small_copy_.data(), small_, bytes);
+  small_ = small_copy_.data();
+  return Status::Ok();
+}
+
+bool TableFile::CheckPage(std::size_t page) const {
+  const std::uint64_t begin = page * kTablePageBytes;
+  const std::uint64_t end = std::min<std::uint64_t>(begin + kTablePageBytes, hashes_at_);
+  if (Hash64(bytes_.substr(begin, end - begin)) !=
+      LoadLittle64(bytes_.data() + hashes_at_ + page * 8)) {
+    return false;
+  }
+  is_checked_[page].store(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool TableFile::IsSound(std::uint64_t begin, std::uint64_t bytes) const {
+  const std::size_t last = (begin + bytes - 1) / kTablePageBytes;
+  for (std::size_t page = begin / kTablePageBytes; page <= last; ++page) {
+    if (is_checked_[page].load(std::memory_order_relaxed) == 0 && !CheckPage(page)) [[unlikely]]
+      return false;
+  }
+  return true;
+}
+
+std::optional<TableFile::Record> TableFile::Damaged(std::uint64_t offset) const {
+  damaged_at_.store(offset, std::memory_order_relaxed);
+  return std::nullopt;
+}
+
+std::uint64_t TableFile::Load(std::uint64_t at) const { return LoadLittle64(bytes_.data() + at); }
+
+std::optional<TableFile::Record> TableFile::At(std::uint64_t offset) const {
+  if (offset < kHeaderBytes || offset + kRecordHeaderBytes > offsets_at_ ||
+      !IsSound(offset, kRecordHeaderBytes)) {
+    return Damaged(offset);
+  }
+  const char* const at = bytes_.data() + offset;
+  const std::uint64_t key_bytes = LoadLittle32(at + 4);
+  const std::uint64_t value_bytes = LoadLittle32(at + 8);
+  if (offset + kRecordHeaderBytes + key_bytes + value_bytes > offsets_at_ ||
+      !IsSound(offset, kRecordHeaderBytes + key_bytes + value_bytes)) {
+    return Damaged(offset);
+  }
+  return Record{LoadLittle32(at),
+                {at + kRecordHeaderBytes, key_bytes},
+                {at + kRecordHeaderBytes + key_bytes, value_bytes}};
+}
+
+std::optional<TableFile::Record> TableFile::Find(std::string_view key) const {
+  const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
+  const std::uint64_t chunk_at = slots_at_ + place.chunk * chunk_slots_ * 8;
+  for (std::uint64_t n = 0; n < chunk_slots_; ++n) {
+    const std::uint64_t at = chunk_at + ((place.slot + n) & (chunk_slots_ - 1)) * 8;
+    if (!IsSound(at, 8)) return Damaged(at);
+    const std::uint64_t slot = Load(at);
+    if (slot == 0) return std::nullopt;
+    if ((slot & ~kOffsetMask) != place.tag) continue;
+    const std::optional<Record> record = At(slot & kOffsetMask);
+    if (!record || record->key == key) return record;
+  }
+  return std::nullopt;
+}
+
+void TableFile::Prefetch(std::string_view key) const {
+  if (small_count_ > 0) {
+    __builtin_prefetch(small_ + SmallPlaceOf(Hash64(key), small_count_) * small_bytes_);
+  } else {
+    const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
+    __builtin_prefetch(bytes_.data() + slots_at_ + (place.chunk * chunk_slots_ + place.slot) * 8);
+  }
+}
+
+std::optional<std::string_view> TableFile::FindValue(std::string_view key) const {
+  if (small_count_ == 0) {
+    const std::optional<Record> record = Find(key);
+    return record ? std::optional(record->value) : std::nullopt;
+  }
+  if (key.size() + kSmallHeaderBytes > small_bytes_) return std::nullopt;
+  const std::uint64_t hash = Hash64(key);
+  const char tag = SmallTagOf(hash);
+  std::uint64_t place = SmallPlaceOf(hash, small_count_);
+  for (std::uint64_t n = 0; n < small_count_; ++n) {
+    const std::uint64_t offset = small_at_ + place * small_bytes_;
+    if (small_copy_.size() == 0 && !IsSound(offset, small_bytes_)) {
+      Damaged(offset);
+      return std::nullopt;
+    }
+    const char* const at = small_ + place * small_bytes_;
+    if (at[0] == 0) return std::nullopt;
+    if (at[0] == tag && static_cast<unsigned char>(at[1]) == key.size() &&
+        AreEqual(at + kSmallHeaderBytes, key.data(), key.size())) {
+      const std::size_t value_bytes = static_cast<unsigned char>(at[2]);
+      if (kSmallHeaderBytes + key.size() + value_bytes > small_bytes_) {
+        Damaged(offset);
+        return std::nullopt;
+      }
+      return std::string_view(at + kSmallHeaderBytes + key.size(), value_bytes);
+    }
+    place = place + 1 == small_count_ ? 0 : place + 1;
+  }
+  return std::nullopt;
+}
+
+std::optional<TableFile::Record> TableFile::Row(std::uint64_t row) const {
+  if (row >= rows_) return std::nullopt;
+  const std::uint64_t at = offsets_at_ + row * 8;
+  if (!IsSound(at, 8)) return Damaged(at);
+  return At(Load(at));
+}
+
+Status TableFile::status() const {
+  const std::uint64_t offset = damaged_at_.load(std::memory_order_relaxed);
+  if (offset == UINT64_MAX) return Status::Ok();
+  return Status::Corrupt("table ", path_, ": the bytes at ", offset,
+                         " are not those that were written");
+}
+
+}  // namespace millrace
