@@ -274,6 +274,9 @@ bool JobRun::IsOpen(const TaskPhase& phase) const {
   for (const PhaseSource& source : phase.spec->sources) {
     if (!phases_[source.phase].IsComplete()) return false;
   }
+  for (const std::uint32_t maker : phase.spec->tables) {
+    if (!phases_[maker].IsCommitted()) return false;
+  }
   return phase.spec->sources.empty() || phase.borders.has_value();
 }
 
@@ -293,10 +296,11 @@ std::vector<bool> JobRun::NeededPhases() const {
 }
 
 // A task that is about to start again because its run files are lost will be committed anew: the
-// parts it wrote change their place.
+// parts it wrote change their place. A table has to be committed although none of it is published:
+// nobody may look up in it, and what its tasks report is part of the run.
 bool JobRun::IsReadyToPublish() const {
   return std::all_of(phases_.begin(), phases_.end(), [](const TaskPhase& phase) {
-    if (!phase.spec->writes_parts) return true;
+    if (!phase.spec->writes_parts && !phase.spec->makes_table) return true;
     return phase.IsCommitted() &&
            (phase.missing.empty() ||
             std::none_of(phase.missing.begin(), phase.missing.end(),

@@ -9,8 +9,9 @@
 //             the output of a committed one is `missing` when nobody holds its run files any more:
 //             its worker is lost, or they are damaged or out of reach. If a later phase still needs
 //             them the task is ready again
-//   a phase   open once its borders are fixed and its sources are complete: all their tasks are
-//             committed, and no output is missing
+//   a phase   open once its borders are fixed, its sources are complete (all their tasks are
+//             committed, and no output is missing), and the tables it looks up in are committed:
+//             their files lie beside the run's output, so no worker can take them away
 //
 // What survives a restart changes only in the Apply functions, which are told each journal record
 // once, in order, when it is durable. The rest (who holds what, what is started but not yet
@@ -51,9 +52,12 @@ struct TaskTrouble {
   std::uint32_t losses = 0;                         ///< against its workers,
   std::uint32_t source_failures = 0;                ///< against its sources.
   std::vector<WorkerId> failed_on;                  ///< It is tried elsewhere first.
-  std::map<RecordPosition, std::uint32_t> crashes;  ///< Attempts that ended at a record.
+  std::map<RecordPosition, std::uint32_t> crashes;  ///< Attempts that ended at a record or group.
   std::vector<RecordPosition> set_aside;
   TaskFailure last;
+
+  /// Attempts have ended by themselves, be it that one is to blame for that or not.
+  bool HasFailed() const { return failures > 0 || !crashes.empty(); }
 };
 
 /// One task of a phase: what is decided about it, and what is on the way.
@@ -166,11 +170,12 @@ class JobRun {
 
   // Scheduling.
 
-  /// Whether tasks of this phase may start: its sources are complete and its borders fixed.
+  /// Whether tasks of this phase may start: its sources are complete, its borders fixed, and its
+  /// tables made.
   bool IsOpen(const TaskPhase& phase) const;
   /// Whether the run files of this phase's tasks are still to be read by somebody.
   bool IsNeeded(const TaskPhase& phase) const;
-  /// All tasks that write parts are committed.
+  /// All tasks that write parts, or files of a table, are committed.
   bool IsReadyToPublish() const;
   /// The earliest open phase with a ready task; null: none.
   TaskPhase* FirstReadyPhase();

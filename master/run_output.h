@@ -6,6 +6,8 @@
 //
 //   .OUT.run/marker                     made by PrepareOutput, says whose it is
 //   .OUT.run/attempts/<attempt>/part-…  what attempts write, each into a folder of its own
+//   .OUT.run/attempts/<attempt>/.table  a file of a table: other tasks look up in it, and it goes
+//                                       with the folder
 //   .OUT.run/staged                     with --force: the inode of the next
 //   .OUT.run/output/…                   committed parts, moved here by PublishOutput, then the rest
 //   OUT                                 that folder, renamed

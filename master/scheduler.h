@@ -161,12 +161,15 @@ using MasterAction =
     std::variant<Send, AppendJournal, PrepareRun, PublishRun, CleanRun, Note, StandDown>;
 using MasterActions = std::vector<MasterAction>;
 
+/// "at the record at byte 7 of shard-3", "in the group of key "k"", as it is encoded.
+std::string Describe(const RecordPosition& position);
+
 // --------------------------------------------------------------------------------------------------
 
 /// See above. One thread at a time. A report or a start costs the logarithm of the number of tasks
-/// and workers, for a reduce also the number of workers it reads from; a heartbeat what the worker
-/// is at; the loss of a worker, a Hello and the end of a run what they touch. Twice a lease all
-/// attempts at work are looked at.
+/// and workers, for a reduce also the number of workers it reads from, with tables that of the
+/// tasks that made them; a heartbeat what the worker is at; the loss of a worker, a Hello and the
+/// end of a run what they touch. Twice a lease all attempts at work are looked at.
 class Scheduler {
  public:
   Scheduler(const SchedulerOptions& options, Epoch epoch) : options_(options), epoch_(epoch) {}
@@ -216,7 +219,8 @@ class Scheduler {
   void TakeHeld(WorkerEntry& worker, const Hello& hello, Welcome& welcome);
   void CheckHeld(WorkerEntry& worker, const Heartbeat& heartbeat,
                  const std::set<AttemptId>& present);
-  Status CheckOutput(const TaskOutput& output) const;
+  Status CheckOutput(const PhaseSpec& phase, const TaskOutput& output) const;
+  void AddTables(const JobRun& run, const TaskPhase& phase, StartTask& start) const;
   bool IsWanted(const WorkerEntry& worker, const AttemptId& attempt);
   void OnPresent(WorkerEntry& worker, const AttemptProgress& present);
   void SendAgain(WorkerEntry& worker, const std::set<AttemptId>& present, std::uint64_t last_order);

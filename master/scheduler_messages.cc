@@ -30,6 +30,8 @@ std::string FirstDifference(const TaskOutput* known, const TaskOutput& other) {
     if (other.parts[p].xxh128 != known->parts[p].xxh128)
       return ", the first difference in " + other.parts[p].path;
   }
+  if (other.table && known->table && other.table->xxh128 != known->table->xxh128)
+    return ", the difference is in the table it makes";
   return "";
 }
 
@@ -104,6 +106,13 @@ Status Scheduler::CheckSpec(const RunSpec& spec) const {
       return bad("a reduce needs sources, and a map must not have any");
     if (phase.kind == TaskKind::kReduce && phase.task_count == 0)
       return bad("a reduce has no part");
+    if (phase.makes_table && phase.kind != TaskKind::kReduce) return bad("a map makes no table");
+    for (std::size_t i = 0; i < phase.tables.size(); ++i) {
+      const std::uint32_t maker = phase.tables[i];
+      if (maker >= index || !spec.phases[maker].makes_table ||
+          (i > 0 && maker <= phase.tables[i - 1]))
+        return bad("a table that no earlier phase makes");
+    }
     for (const PhaseSource& source : phase.sources) {
       if (source.phase >= index || source.channel >= spec.phases[source.phase].channels)
         return bad("a source that no earlier phase has");
@@ -114,7 +123,7 @@ Status Scheduler::CheckSpec(const RunSpec& spec) const {
   std::vector<bool> is_of_use(spec.phases.size());
   for (std::size_t index = spec.phases.size(); index-- > 0;) {
     const PhaseSpec& phase = spec.phases[index];
-    is_of_use[index] = is_of_use[index] || phase.writes_parts;
+    is_of_use[index] = is_of_use[index] || phase.writes_parts || phase.makes_table;
     if (!is_of_use[index])
       return Status::InvalidArgument("run ", spec.name, ", phase ", phase.name,
                                      ": nobody reads it, and it writes nothing");
@@ -416,7 +425,8 @@ void Scheduler::On(WorkerEntry& from, const TaskDone& done) {
     return;
   }
   if (attempt->is_ending || task->is_commit_pending) return;  // The worker will ask again.
-  if (const Status status = CheckOutput(done.output); !status.ok()) {
+  const PhaseSpec& phase = run->spec().phases[id.task.phase.index];
+  if (const Status status = CheckOutput(phase, done.output); !status.ok()) {
     attempt->is_ending = true;
     AttemptFailed record{id, from.id, Blame::kTask, {}, false};
     record.failure.code = status.code();
@@ -431,7 +441,11 @@ void Scheduler::On(WorkerEntry& from, const TaskDone& done) {
 }
 
 // Paths are joined to folders when a run is published.
-Status Scheduler::CheckOutput(const TaskOutput& output) const {
+Status Scheduler::CheckOutput(const PhaseSpec& phase, const TaskOutput& output) const {
+  if (output.table.has_value() != phase.makes_table) {
+    return Status::Internal(phase.makes_table ? "the worker reports no file of the table"
+                                              : "the worker reports a table that is not wanted");
+  }
   for (const PartRecord& part : output.parts) {
     const std::string path = "/" + part.path + "/";
     if (path.find("//") != std::string::npos || path.find("/./") != std::string::npos ||

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "mapreduce/engine/utf8.h"
 #include "mapreduce/proto/limits.h"
 #include "master/scheduler.h"
 
@@ -32,6 +33,16 @@ void DescribePhase(const JobRun& run, RunStatus& status) {
 }
 
 }  // namespace
+
+std::string Describe(const RecordPosition& position) {
+  std::ostringstream text;
+  if (position.is_group()) {
+    text << "in the group of key \"" << Printable(position.key) << "\"";
+  } else {
+    text << "at the record at byte " << position.offset << " of " << Printable(position.shard);
+  }
+  return std::move(text).str();
+}
 
 RunStatus Scheduler::StatusOf(const std::string& name, std::uint64_t failures_seen) const {
   const auto found = runs_by_name_.find(name);
@@ -97,11 +108,17 @@ std::string Scheduler::FailureText(const JobRun& run, const AttemptFailed& faile
   const auto worker = workers_.workers().find(failed.worker);
   if (worker != workers_.workers().end()) text << " on " << worker->second.host;
   text << ": " << failure.message;
+  const auto says = [&](std::string_view words) {
+    return failure.message.find(words) != std::string::npos;
+  };
   const bool is_told =
-      failure.position && failure.message.find(failure.position->shard) != std::string::npos;
-  if (failure.position && !is_told)
-    text << ", at byte " << failure.position->offset << " of " << failure.position->shard;
-  if (failed.sets_record_aside) text << "; the record is set aside from now on";
+      failure.position &&
+      (failure.position->is_group() ? says("in the group of key") : says(failure.position->shard));
+  if (failure.position && !is_told) text << ", " << Describe(*failure.position);
+  if (failed.sets_record_aside) {
+    text << "; the " << (failure.position->is_group() ? "group" : "record")
+         << " is set aside from now on";
+  }
   std::istringstream log(failure.log);
   for (std::string line; std::getline(log, line);) text << "\n  | " << line;
   return std::move(text).str();

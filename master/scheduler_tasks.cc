@@ -124,9 +124,24 @@ void Scheduler::SendStart(const JobRun& run, Attempt& attempt, const TaskId& id,
   }
   for (std::uint32_t i = 0; i < attempt.set_aside_count; ++i)
     start.set_aside.push_back(task.trouble->set_aside[i]);
+  start.goes_one_by_one =
+      phase.spec->kind == TaskKind::kReduce && task.trouble != nullptr && task.trouble->HasFailed();
+  AddTables(run, phase, start);
   attempt.order = start.order;
   attempt.started_ms = now_ms_;
   SendTo(to, std::move(start));
+}
+
+// Where the files lie of the tables that the task looks up in.
+void Scheduler::AddTables(const JobRun& run, const TaskPhase& phase, StartTask& start) const {
+  for (const std::uint32_t maker : phase.spec->tables) {
+    TableFiles& table = start.tables.emplace_back();
+    table.phase = maker;
+    for (const Task& task : run.phases()[maker].tasks) {
+      const bool is_known = task.output != nullptr && task.output->table;
+      table.files.push_back({task.committed, is_known ? task.output->table->bytes : 0});
+    }
+  }
 }
 
 // An attempt ends without a word from its worker.
@@ -231,8 +246,7 @@ Status Scheduler::TooManyFailures(const JobRun& run, const AttemptFailed& failed
   if (trouble.failures >= options_.attempts_max) {
     std::ostringstream records;
     for (const auto& [position, attempts] : trouble.crashes) {
-      records << "; " << attempts << " attempts ended at the record at byte " << position.offset
-              << " of " << position.shard;
+      records << "; " << attempts << " attempts ended " << Describe(position);
     }
     // Each time at one record, on whatever worker: it is the code, also where it stood still.
     const bool is_one_record =

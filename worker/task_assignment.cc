@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "mapreduce/engine/attempt_directory.h"
+
 namespace millrace {
 namespace {
 
@@ -16,6 +18,29 @@ TaskPiece PieceOf(const ClusterPlan& plan, const SplitPiece& piece) {
     return frame.stored_offset < piece.range.stored_begin;
   });
   return of;
+}
+
+// The tables of the phase, each with a file for each task that made it.
+Result<std::vector<TaskTable>> TablesOf(const ClusterPlan& plan, const ClusterPhase& phase,
+                                        const StartTask& task, const std::string& output) {
+  std::vector<TaskTable> tables;
+  for (const TableFiles& told : task.tables) {
+    const std::size_t i = tables.size();
+    if (i >= phase.tables.size() || told.phase != phase.tables[i] ||
+        told.files.size() != plan.plan.parts())
+      return Status::InvalidArgument("task ", task.attempt.task, " looks up in other tables");
+    TaskTable& table = tables.emplace_back();
+    table.stage = plan.phases[told.phase].stage;
+    for (std::uint32_t index = 0; index < told.files.size(); ++index) {
+      const AttemptId maker{{{task.attempt.task.phase.run, told.phase}, index},
+                            told.files[index].number};
+      table.files.push_back(
+          {JoinPath(AttemptDirectory(output, maker), kTableFileName), told.files[index].bytes});
+    }
+  }
+  if (tables.size() != phase.tables.size())
+    return Status::InvalidArgument("task ", task.attempt.task, " looks up in more tables");
+  return tables;
 }
 
 }  // namespace
@@ -54,8 +79,10 @@ Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& ta
   assignment.memory_bytes = places.memory_bytes;
   assignment.scratch_directory = places.scratch_directory;
   assignment.runs = places.runs;
-  if (!phase.outputs.empty()) assignment.output_directory = places.output_directory;
+  if (phase.leaves_files()) assignment.output_directory = places.output_directory;
+  MR_ASSIGN_OR_RETURN(assignment.tables, TablesOf(plan, phase, task, places.output));
   assignment.set_aside = task.set_aside;
+  assignment.goes_one_by_one = task.goes_one_by_one;
   if (phase.is_map()) {
     if (id.index >= phase.splits.size())
       return Status::InvalidArgument("phase ", id.phase, " has no task ", id.index);

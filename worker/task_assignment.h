@@ -32,12 +32,19 @@ struct TaskPiece {
   ShardRange range;
 };
 
+/// A table that the task looks up in.
+struct TaskTable {
+  std::uint32_t stage = 0;           ///< That made it.
+  std::vector<MadeTableFile> files;  ///< In key order.
+};
+
 /// What an earlier execution of the task has made: another one has to make the same.
 struct TaskReference {
   Hash128 digest;
   std::vector<RunInfo> runs;  ///< By channel.
   std::string output_directory;
   std::vector<PartRecord> parts;
+  std::optional<PartRecord> table;
 };
 
 /// All that a child is told. Paths are absolute, but for those of shards.
@@ -62,14 +69,16 @@ struct TaskAssignment {
   std::string scratch_directory;  ///< Exists, empty.
   std::vector<NewRun> runs;       ///< By channel.
   /// The attempt's own. The child makes it, without parents, and empties it if it is there; "": it
-  /// writes no parts.
+  /// writes no parts and makes no table.
   std::string output_directory;
 
   std::vector<TaskPiece> pieces;  ///< Of a map.
   std::uint64_t stored_bytes = 0;
   KeyRange range;                   ///< Of a reduce.
   std::vector<ReduceInput> inputs;  ///< Of a reduce: in the order of (source, map task).
+  std::vector<TaskTable> tables;
   std::vector<RecordPosition> set_aside;
+  bool goes_one_by_one = false;  ///< StartTask's.
   std::uint64_t rejects_max = UINT64_MAX;
   std::optional<TaskReference> reference;
 };
@@ -95,8 +104,9 @@ struct TaskPlaces {
   std::uint64_t memory_bytes = 0;
   std::string scratch_directory;
   std::vector<NewRun> runs;         ///< One for each channel of the phase.
-  std::string output_directory;     ///< Where the phase writes parts.
+  std::string output_directory;     ///< Where the phase writes parts or makes a table.
   std::vector<ReduceInput> inputs;  ///< Of a reduce.
+  std::string output;               ///< Of the run: where files of tables lie.
 };
 
 /// The assignment for a task of a plan. kInvalidArgument for a task that the plan doesn't have.

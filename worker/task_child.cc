@@ -29,6 +29,8 @@ constexpr bool kLimitsData = false;  // They take terabytes.
 constexpr bool kLimitsData = true;
 #endif
 
+static_assert(CurrentRecord::kKeyBytesMax == kGroupKeyBytesMax);
+
 constexpr int kPipeBytes = 1 << 20;  // A wish: fewer wake-ups for one who prints much.
 constexpr std::size_t kDrainBytesMax = kPipeBytes;
 
@@ -289,9 +291,13 @@ FailedTask TaskChild::Failed(const ChildEnding& ending, const Status& answer) co
   return failed;
 }
 
+// A group whose key doesn't fit the page can't be told from others.
 std::optional<RecordPosition> TaskChild::PositionOf(const std::optional<RecordSnapshot>& at) const {
-  if (expected_.kind != TaskKind::kMap || !at || !expected_.shard_paths.contains(at->shard))
-    return std::nullopt;
+  if (expected_.kind == TaskKind::kReduce) {
+    if (!at || !at->shard.empty() || at->is_key_cut) return std::nullopt;
+    return RecordPosition{"", 0, at->key};
+  }
+  if (!at || !expected_.shard_paths.contains(at->shard)) return std::nullopt;
   return RecordPosition{at->shard, at->offset};
 }
 

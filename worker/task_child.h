@@ -73,7 +73,7 @@ class TaskChild {
   struct Progress {
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
-    std::optional<RecordPosition> position;  ///< Of a map: the record it is at.
+    std::optional<RecordPosition> position;  ///< The record or group it is at.
     /// Grows from call to call as long as records or groups move, also slow ones within a block, or
     /// a MiB of files is read or written: merges move no records. What is printed doesn't count.
     std::uint64_t moves = 0;

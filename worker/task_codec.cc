@@ -153,11 +153,28 @@ void FromProto(const proto::TaskReduceInput& from, ReduceInput* to, FieldCheck& 
                  slice.block_bytes_max()};
 }
 
+void ToProto(const TaskTable& from, proto::TaskTable* to) {
+  to->set_stage(from.stage);
+  for (const MadeTableFile& file : from.files) {
+    proto::TaskTableFile* const each = to->add_files();
+    each->set_path(file.path);
+    each->set_bytes(file.bytes);
+  }
+}
+
+void FromProto(const proto::TaskTable& from, TaskTable* to, FieldCheck& check) {
+  to->stage = from.stage();
+  if (!check.Count(from.files_size(), kTasksMax, "TaskTable.files")) return;
+  for (const proto::TaskTableFile& file : from.files())
+    to->files.push_back({AbsolutePath(file.path(), check, "TaskTableFile.path"), file.bytes()});
+}
+
 void ToProto(const TaskReference& from, proto::TaskReference* to) {
   millrace::ToProto(from.digest, to->mutable_digest());
   for (const RunInfo& run : from.runs) ToProto(run, to->add_runs());
   to->set_output_directory(from.output_directory);
   EachToProto(from.parts, to->mutable_parts());
+  if (from.table) millrace::ToProto(*from.table, to->mutable_table());
 }
 
 template <class Proto, class Value>
@@ -172,6 +189,7 @@ void FromProto(const proto::TaskReference& from, TaskReference* to, FieldCheck& 
   Each(from.runs(), kChannelsMax, &to->runs, check, "TaskReference.runs");
   to->output_directory = from.output_directory();
   check.Each(from.parts(), kPartFilesMax, &to->parts, "TaskReference.parts");
+  if (from.has_table()) millrace::FromProto(from.table(), &to->table.emplace(), check);
 }
 
 void WhereToProto(const TaskAssignment& from, proto::TaskAssignment* to) {
@@ -224,7 +242,9 @@ Result<std::string> EncodeAssignment(const TaskAssignment& from) {
   to.set_stored_bytes(from.stored_bytes);
   millrace::ToProto(KeyBorders{from.range.begin, from.range.end}, to.mutable_borders());
   for (const ReduceInput& input : from.inputs) ToProto(input, to.add_inputs());
+  for (const TaskTable& table : from.tables) ToProto(table, to.add_tables());
   EachToProto(from.set_aside, to.mutable_set_aside());
+  to.set_goes_one_by_one(from.goes_one_by_one);
   to.set_rejects_max(from.rejects_max);
   if (from.reference) ToProto(*from.reference, to.mutable_reference());
   Result<std::string> frame = Seal(to, kAssignmentType, kAssignmentBytesMax);
@@ -257,7 +277,9 @@ Result<TaskAssignment> DecodeAssignment(std::string_view frame) {
   millrace::FromProto(from.borders(), &borders, check);
   to.range = {std::move(borders.begin), std::move(borders.end)};
   Each(from.inputs(), kTasksMax, &to.inputs, check, "TaskAssignment.inputs");
+  Each(from.tables(), kTablesMax, &to.tables, check, "TaskAssignment.tables");
   check.Each(from.set_aside(), kSetAsideMax, &to.set_aside, "TaskAssignment.set_aside");
+  to.goes_one_by_one = from.goes_one_by_one();
   to.rejects_max = from.rejects_max();
   if (from.has_reference()) FromProto(from.reference(), &to.reference.emplace(), check);
   if (!check.ok()) return check.status();

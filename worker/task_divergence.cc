@@ -10,6 +10,7 @@
 
 #include "mapreduce/engine/output_reader.h"
 #include "mapreduce/shuffle/run_reader.h"
+#include "mapreduce/shuffle/table_file.h"
 #include "worker/task_ending.h"
 
 namespace millrace {
@@ -113,6 +114,22 @@ Result<std::optional<std::string>> FirstRow(FileSystem& files, const PlacedPart&
   }
 }
 
+// The first key of a table at which the two are not the same.
+Result<std::optional<std::string>> FirstTableKey(FileSystem& files, const std::string& before,
+                                                 const std::string& now) {
+  MR_ASSIGN_OR_RETURN(const std::shared_ptr<const TableFile> a, TableFile::Open(files, before));
+  MR_ASSIGN_OR_RETURN(const std::shared_ptr<const TableFile> b, TableFile::Open(files, now));
+  for (std::uint64_t row = 0; row < std::max(a->rows(), b->rows()); ++row) {
+    const std::optional<TableFile::Record> left = a->Row(row), right = b->Row(row);
+    MR_RETURN_IF_ERROR(a->status());
+    MR_RETURN_IF_ERROR(b->status());
+    if (!left || !right) return std::optional<std::string>((left ? left : right)->key);
+    if (left->key != right->key || left->value != right->value)
+      return std::optional<std::string>(std::min(left->key, right->key));
+  }
+  return std::optional<std::string>();
+}
+
 }  // namespace
 
 Status FindDivergence(FileSystem& files, const TaskAssignment& assignment,
@@ -125,7 +142,8 @@ Status FindDivergence(FileSystem& files, const TaskAssignment& assignment,
                          "; the job's code must depend on nothing but its records");
   };
   if (reference.runs.size() != success.runs.size() ||
-      reference.parts.size() != success.output.parts.size())
+      reference.parts.size() != success.output.parts.size() ||
+      reference.table.has_value() != success.output.table.has_value())
     return diverged("other files");
   for (std::size_t i = 0; i < success.runs.size(); ++i) {
     MR_ASSIGN_OR_RETURN(const std::optional<std::string> key,
@@ -140,6 +158,13 @@ Status FindDivergence(FileSystem& files, const TaskAssignment& assignment,
                         FirstRow(files, {reference.output_directory, before},
                                  {assignment.output_directory, now}, assignment.compression));
     return diverged("first difference in ", now.path, ", ", row ? *row : "other bytes");
+  }
+  if (reference.table && reference.table->xxh128 != success.output.table->xxh128) {
+    MR_ASSIGN_OR_RETURN(
+        const std::optional<std::string> key,
+        FirstTableKey(files, JoinPath(reference.output_directory, reference.table->path),
+                      JoinPath(assignment.output_directory, success.output.table->path)));
+    return diverged("in its table, first differing key ", key ? ShownKey(*key) : "none");
   }
   if (reference.digest != success.output.digest) return diverged("another digest");
   return Status::Ok();

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "mapreduce/base/size.h"
+#include "mapreduce/engine/attempt_directory.h"
 #include "mapreduce/engine/utf8.h"
 #include "mapreduce/formats/row_buffer.h"
 #include "mapreduce/formats/tsv_writer.h"
@@ -38,6 +39,8 @@ Status CheckSuccess(const TaskSuccess& success, const AnswerExpected& expected) 
   for (const PartRecord& part : success.output.parts) {
     if (!IsBelow(part.path)) return Status::Corrupt("a part lies outside of the output");
   }
+  if (success.output.table && success.output.table->path != kTableFileName)
+    return Status::Corrupt("its table is another file");
   for (const InputBlocks& blocks : success.output.input_blocks) {
     if (!expected.shard_numbers.contains(blocks.shard))
       return Status::Corrupt("it has read shard ", blocks.shard, ", which isn't the task's");

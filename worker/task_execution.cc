@@ -57,6 +57,7 @@ class Execution {
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job,
                         DefineJob(assignment_.job, {assignment_.params, assignment_.date}));
     MR_RETURN_IF_ERROR(MakeOutput());
+    MR_RETURN_IF_ERROR(OpenTables(job->graph()));
     MR_ASSIGN_OR_RETURN(TaskSuccess success, assignment_.kind == TaskKind::kMap
                                                  ? RunMap(job->graph())
                                                  : RunReduce(job->graph()));
@@ -96,6 +97,17 @@ class Execution {
     return files_.SyncDirectory(ParentPath(directory));
   }
 
+  Status OpenTables(const JobGraph& graph) {
+    tables_.resize(graph.tables.size());
+    for (const TaskTable& table : assignment_.tables) {
+      const int index = table.stage < graph.stages.size() ? graph.stages[table.stage].table : -1;
+      if (index < 0)
+        return Status::InvalidArgument("the job has no such table; is it another version of it?");
+      MR_ASSIGN_OR_RETURN(tables_[static_cast<std::size_t>(index)], OpenTable(files_, table.files));
+    }
+    return Status::Ok();
+  }
+
   SingleTaskOptions Options() {
     SingleTaskOptions options;
     options.memory_bytes = assignment_.memory_bytes;
@@ -108,6 +120,8 @@ class Execution {
     // One that is compared has other buffers, too: nobody may see them in what it makes.
     if (assignment_.reference && options.block_bytes == 0) options.block_bytes = kOtherBlockBytes;
     options.set_aside = assignment_.set_aside;
+    options.goes_one_by_one = assignment_.goes_one_by_one;
+    options.tables = tables_;
     options.on_progress = [this](std::uint64_t records, std::uint64_t bytes) {
       shared_->records.store(records, std::memory_order_relaxed);
       shared_->bytes.store(bytes, std::memory_order_relaxed);
@@ -237,11 +251,17 @@ class Execution {
     for (const ReduceInput& input : assignment_.inputs) {
       if (names(std::visit([](const auto& of) { return of.path; }, input))) return true;
     }
+    for (const TaskTable& table : assignment_.tables) {
+      for (const MadeTableFile& file : table.files) {
+        if (names(file.path)) return true;
+      }
+    }
     return false;
   }
 
   const TaskAssignment& assignment_;
   SharedRecord* const shared_;
+  std::vector<std::shared_ptr<const TableSet>> tables_;  // By JobGraph::tables.
   FileSystem& files_ = LocalFileSystem();
 };
 

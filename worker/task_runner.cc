@@ -108,9 +108,11 @@ Result<TaskAssignment> TaskRunner::AssignmentFor(Task& task, std::vector<std::st
       std::max(kEngineBytesMin, options_.slot_memory_bytes / kEngineShareOf * kEngineShare);
   places.scratch_directory = spool_.ScratchFolder(attempt);
   places.inputs = task.inputs.inputs();
-  if (!task.plan->phases[phase].outputs.empty()) {
-    if (!task.start.output.starts_with('/'))
-      return Status::InvalidArgument("the run says no absolute path for its output");
+  places.output = task.start.output;
+  const ClusterPhase& of_plan = task.plan->phases[phase];
+  if ((of_plan.leaves_files() || !of_plan.tables.empty()) && !places.output.starts_with('/'))
+    return Status::InvalidArgument("the run says no absolute path for its output");
+  if (of_plan.leaves_files()) {
     task.parts_directory = AttemptDirectory(task.start.output, attempt);
     parts_[attempt] = task.parts_directory;
     places.output_directory = task.parts_directory;
@@ -129,8 +131,9 @@ Result<TaskAssignment> TaskRunner::AssignmentFor(Task& task, std::vector<std::st
   }
   MR_ASSIGN_OR_RETURN(TaskAssignment assignment, AssignmentOf(*task.plan, task.start.task, places));
   if (task.first) {
-    assignment.reference = TaskReference{task.first->output.digest, task.first->runs,
-                                         task.parts_directory, task.first->output.parts};
+    assignment.reference =
+        TaskReference{task.first->output.digest, task.first->runs, task.parts_directory,
+                      task.first->output.parts, task.first->output.table};
   }
   return assignment;
 }

@@ -38,18 +38,20 @@ inline constexpr std::size_t kErrorBytesMax = 16 << 10;  ///< Longer ones are cu
 inline constexpr std::size_t kBorderBytesMax = 4096;     ///< Keys that samples and borders hold.
 inline constexpr std::size_t kLogBytesMax = 16 << 10;    ///< The end of an attempt's output.
 inline constexpr std::size_t kRejectBytesMax = std::size_t{2} << 20;
+inline constexpr std::size_t kGroupKeyBytesMax = 256;  ///< Of a group that is blamed for a crash.
 
 // ---- Counts -------------------------------------------------------------------------------------
 
-inline constexpr std::uint32_t kPhasesMax = 1024;          ///< Of a run.
-inline constexpr std::uint32_t kTasksMax = 1'000'000;      ///< Of a phase; of all lists of tasks.
-inline constexpr std::uint32_t kChannelsMax = 1024;        ///< Of a phase.
-inline constexpr std::uint32_t kSlotsMax = 4096;           ///< Of a worker; attempts it is at.
-inline constexpr std::uint32_t kHeldPhasesMax = 65'536;    ///< Of a heartbeat.
-inline constexpr std::uint32_t kSourceSetsMax = 262'144;   ///< Of a reduce task.
-inline constexpr std::uint32_t kPartFilesMax = 1024;       ///< Of a task.
-inline constexpr std::uint32_t kCountersMax = 10'000;      ///< Of a task.
-inline constexpr std::uint32_t kSetAsideMax = 10'000;      ///< Records of a run.
+inline constexpr std::uint32_t kPhasesMax = 1024;         ///< Of a run.
+inline constexpr std::uint32_t kTasksMax = 1'000'000;     ///< Of a phase; of all lists of tasks.
+inline constexpr std::uint32_t kChannelsMax = 1024;       ///< Of a phase.
+inline constexpr std::uint32_t kSlotsMax = 4096;          ///< Of a worker; attempts it is at.
+inline constexpr std::uint32_t kHeldPhasesMax = 65'536;   ///< Of a heartbeat.
+inline constexpr std::uint32_t kSourceSetsMax = 262'144;  ///< Of a reduce task.
+inline constexpr std::uint32_t kPartFilesMax = 1024;      ///< Of a task.
+inline constexpr std::uint32_t kTablesMax = 1024;         ///< That the tasks of a phase look up in.
+inline constexpr std::uint32_t kCountersMax = 10'000;     ///< Of a task.
+inline constexpr std::uint32_t kSetAsideMax = 10'000;     ///< Records of a run.
 inline constexpr std::uint32_t kInputBlocksMax = 100'000;  ///< Pieces of shards that a task reads.
 inline constexpr std::uint32_t kPhaseTimesMax = 64;        ///< Phases of base/phase_clock.h.
 inline constexpr std::uint32_t kFailuresMax = 20;          ///< That one RunStatus tells.

@@ -65,6 +65,9 @@ struct PhaseSpec {
   std::uint32_t sample_capacity = 4096;  ///< Of keys, for the borders between a reduce's parts.
   /// Of map tasks: stored bytes to read, by task. Empty: unknown.
   std::vector<std::uint64_t> task_bytes;
+  /// Each of its tasks writes a file of a table, for lookups by others, beside the run's output.
+  bool makes_table = false;
+  std::vector<std::uint32_t> tables;  ///< Phases whose tables its tasks look up in, ascending.
   friend bool operator==(const PhaseSpec&, const PhaseSpec&) = default;
 };
 
@@ -110,10 +113,12 @@ inline std::uint64_t OutputHash(const AttemptId& attempt) {
   return Hash64({reinterpret_cast<const char*>(words), sizeof words});
 }
 
-/// Where in the input a task was when it failed.
+/// Where a task was when it failed: a record of the input, or a group of a reduce.
 struct RecordPosition {
-  std::string shard;
+  std::string shard;  ///< Empty: a group.
   std::uint64_t offset = 0;
+  std::string key;  ///< Of a group: encoded; with GroupBy, the prefix.
+  bool is_group() const { return shard.empty(); }
   friend auto operator<=>(const RecordPosition&, const RecordPosition&) = default;
 };
 
@@ -161,6 +166,7 @@ struct TaskOutput {
   std::vector<InputBlocks> input_blocks;  ///< Of a map.
   std::vector<PhaseTime> phase_times;     ///< By Phase. For people.
   std::uint64_t spilled_bytes = 0;        ///< Written to scratch files. For people.
+  std::optional<PartRecord> table;        ///< Its file of a table. Not published.
   friend bool operator==(const TaskOutput&, const TaskOutput&) = default;
 };
 
@@ -168,7 +174,7 @@ struct TaskOutput {
 struct TaskFailure {
   StatusCode code = StatusCode::kInternal;
   std::string message;
-  std::optional<RecordPosition> position;  ///< The record it was working on.
+  std::optional<RecordPosition> position;  ///< The record or group it was working on.
   std::optional<WorkerId> source;          ///< Whose outputs couldn't be fetched, or were damaged.
   std::optional<AttemptId> damaged;        ///< Which of them.
   std::string log;                         ///< The end of what it wrote to stdout and stderr.
@@ -319,6 +325,19 @@ struct HeartbeatAck {
   std::uint64_t heartbeat = 0;
 };
 
+/// The files of a table: one for each task of the phase that made it, in its order. They lie in the
+/// folders of the attempts (engine/attempt_directory.h).
+struct TableFiles {
+  struct File {
+    std::uint32_t number = 0;  ///< Of the task's attempt.
+    std::uint64_t bytes = 0;
+    friend bool operator==(const File&, const File&) = default;
+  };
+  std::uint32_t phase = 0;
+  std::vector<File> files;
+  friend bool operator==(const TableFiles&, const TableFiles&) = default;
+};
+
 /// Orders grow from message to message. A worker that has seen a larger one ignores this: so an
 /// attempt that it doesn't report as present, though it has seen its order, never starts there.
 struct StartTask {
@@ -327,7 +346,11 @@ struct StartTask {
   TaskKind kind = TaskKind::kMap;
   KeyBorders borders;                     ///< Of a reduce.
   std::vector<SourceSet> sources;         ///< Of a reduce.
-  std::vector<RecordPosition> set_aside;  ///< Records that crashed it before.
+  std::vector<RecordPosition> set_aside;  ///< Records and groups that crashed it before.
+  std::vector<TableFiles> tables;         ///< As PhaseSpec::tables.
+  /// Of a reduce that has failed before: what a group emits goes through the maps behind it before
+  /// the next group begins, so that the one to blame for a crash is known.
+  bool goes_one_by_one = false;
 };
 
 struct KillTask {

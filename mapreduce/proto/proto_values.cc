@@ -113,6 +113,8 @@ void ToProto(const PhaseSpec& from, proto::PhaseSpec* to) {
   to->set_writes_parts(from.writes_parts);
   to->set_sample_capacity(from.sample_capacity);
   to->mutable_task_bytes()->Add(from.task_bytes.begin(), from.task_bytes.end());
+  to->set_makes_table(from.makes_table);
+  to->mutable_tables()->Add(from.tables.begin(), from.tables.end());
 }
 
 void ToProto(const RunSpec& from, proto::RunSpec* to) {
@@ -143,6 +145,7 @@ void ToProto(const SourceSet& from, proto::SourceSet* to) {
 void ToProto(const RecordPosition& from, proto::RecordPosition* to) {
   to->set_shard(from.shard);
   to->set_offset(from.offset);
+  to->set_key(from.key);
 }
 
 void ToProto(const PartRecord& from, proto::PartRecord* to) {
@@ -197,6 +200,7 @@ void ToProto(const TaskOutput& from, proto::TaskOutput* to) {
   EachToProto(from.input_blocks, to->mutable_input_blocks());
   EachToProto(from.phase_times, to->mutable_phase_times());
   to->set_spilled_bytes(from.spilled_bytes);
+  if (from.table) ToProto(*from.table, to->mutable_table());
 }
 
 void ToProto(const TaskFailure& from, proto::TaskFailure* to) {
@@ -254,6 +258,11 @@ void FromProto(const proto::PhaseSpec& from, PhaseSpec* to, FieldCheck& check) {
                                      "PhaseSpec.sample_capacity");
   if (!check.Count(from.task_bytes_size(), kTasksMax, "PhaseSpec.task_bytes")) return;
   to->task_bytes.assign(from.task_bytes().begin(), from.task_bytes().end());
+  to->makes_table = from.makes_table();
+  if (!check.Count(from.tables_size(), kTablesMax, "PhaseSpec.tables")) return;
+  to->tables.assign(from.tables().begin(), from.tables().end());
+  for (const std::uint32_t phase : to->tables)
+    check.Within(phase, 0, kPhasesMax - 1, "PhaseSpec.tables");
 }
 
 void FromProto(const proto::RunSpec& from, RunSpec* to, FieldCheck& check) {
@@ -285,6 +294,7 @@ void FromProto(const proto::SourceSet& from, SourceSet* to, FieldCheck& check) {
 void FromProto(const proto::RecordPosition& from, RecordPosition* to, FieldCheck& check) {
   to->shard = check.Text(from.shard(), kPathBytesMax, "RecordPosition.shard");
   to->offset = from.offset();
+  to->key = check.Text(from.key(), kGroupKeyBytesMax, "RecordPosition.key");
 }
 
 void FromProto(const proto::PartRecord& from, PartRecord* to, FieldCheck& check) {
@@ -356,6 +366,7 @@ void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check)
   check.Each(from.input_blocks(), kInputBlocksMax, &to->input_blocks, "TaskOutput.input_blocks");
   check.Each(from.phase_times(), kPhaseTimesMax, &to->phase_times, "TaskOutput.phase_times");
   to->spilled_bytes = from.spilled_bytes();
+  if (from.has_table()) FromProto(from.table(), &to->table.emplace(), check);
 }
 
 void FromProto(const proto::TaskFailure& from, TaskFailure* to, FieldCheck& check) {

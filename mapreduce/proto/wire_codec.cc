@@ -42,6 +42,26 @@ static void FromProto(const proto::AttemptProgress& from, AttemptProgress* to, F
   to->bytes = from.bytes();
 }
 
+static void ToProto(const TableFiles& from, proto::TableFiles* to) {
+  to->set_phase(from.phase);
+  for (const TableFiles::File& file : from.files) {
+    to->add_number(file.number);
+    to->add_bytes(file.bytes);
+  }
+}
+
+static void FromProto(const proto::TableFiles& from, TableFiles* to, FieldCheck& check) {
+  to->phase = check.Within(from.phase(), 0, kPhasesMax - 1, "TableFiles.phase");
+  const int count = from.number_size();
+  if (from.bytes_size() != count)
+    return check.Fail("TableFiles", "has columns of different lengths");
+  if (!check.Count(count, kTasksMax, "TableFiles.number")) return;
+  for (int i = 0; i < count; ++i) {
+    to->files.push_back(
+        {check.Within(from.number(i), 1, UINT32_MAX, "TableFiles.number"), from.bytes(i)});
+  }
+}
+
 static void ToProto(const FetchFile& from, proto::FetchFile* to) {
   ToProto(from.output, to->mutable_output());
   to->set_path(from.path);
@@ -321,6 +341,8 @@ void Put(const StartTask& from, proto::WireMessage* wire) {
   ToProto(from.borders, to->mutable_borders());
   EachToProto(from.sources, to->mutable_sources());
   EachToProto(from.set_aside, to->mutable_set_aside());
+  EachToProto(from.tables, to->mutable_tables());
+  to->set_goes_one_by_one(from.goes_one_by_one);
 }
 
 void Put(const PlanWanted& from, proto::WireMessage* wire) {
@@ -505,6 +527,8 @@ void FromProto(const proto::StartTask& from, StartTask* to, FieldCheck& check) {
   FromProto(from.borders(), &to->borders, check);
   check.Each(from.sources(), kSourceSetsMax, &to->sources, "StartTask.sources");
   check.Each(from.set_aside(), kSetAsideMax, &to->set_aside, "StartTask.set_aside");
+  check.Each(from.tables(), kTablesMax, &to->tables, "StartTask.tables");
+  to->goes_one_by_one = from.goes_one_by_one();
 }
 
 void FromProto(const proto::PlanWanted& from, PlanWanted* to, FieldCheck& check) {

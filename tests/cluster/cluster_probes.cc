@@ -8,6 +8,10 @@
 //   reduce WHAT           WHAT, once it is a key
 //   sleep MS, throw       as they say; what else there is, is only counted
 //
+// `obey_and_look_up` does so in two stages: the counts that the first makes are a table for the
+// other.
+//
+//
 // `unstable` is another result each time, in a way that `by` chooses.
 #include <unistd.h>
 
@@ -95,6 +99,21 @@ void ObeyJob(Job& job) {
   job.ReadLines("lines").Map<ObeyLine>().Reduce<ObeyKey>().Write<Tsv>("counts");
 }
 
+struct ObeyAndLookUp {
+  Table<std::string, std::int64_t> counts;
+  void Map(const Line& line, Emitter<std::int64_t, std::int64_t>& emit) {
+    const std::string text(line.text);
+    Obey(text);
+    emit(counts.Find(text).value_or(-1), 1);
+  }
+};
+
+void ObeyAndLookUpJob(Job& job) {
+  auto lines = job.ReadLines("lines");
+  auto counts = lines.Map<ObeyLine>().Reduce<ObeyKey>().AsTable();
+  lines.Map<ObeyAndLookUp>(counts).Reduce<Sum>().Write<Tsv>("counts_of_counts");
+}
+
 /// Another value in another process, or at another time.
 class Unstable {
  public:
@@ -137,7 +156,9 @@ MR_JOB(copy, millrace::probe::CopyJob, "lines, without a reduce")
 MR_JOB(group_by, millrace::probe::GroupByJob, "secondary sort")
 MR_JOB(join, millrace::probe::JoinJob, "two inputs")
 MR_JOB(picky, millrace::probe::PickyJob, "several stages and outputs, rejects everywhere")
+MR_JOB(look_up, millrace::probe::LookUpJob, "tables, looked up in everywhere")
 MR_JOB(obey, ObeyJob, "does what each line says")
+MR_JOB(obey_and_look_up, ObeyAndLookUpJob, "does so twice, with a table between")
 MR_JOB(unstable, UnstableJob, "another result each time")
 
 }  // namespace

@@ -78,6 +78,28 @@ TEST_F(FaultsTest, MasterMayDieAgainAndAgain) {
   ExpectGoodEnd(*client);
 }
 
+// Between and within two stages, the second of which looks up in what the first has made.
+TEST_F(FaultsTest, MasterMayDieWhileTablesAreMadeAndLookedUpIn) {
+  StartCluster(2);
+  Go();
+  const Words run = {"obey_and_look_up", "--module", MILLRACE_CLUSTER_PROBES, "--input", "in",
+                     "--parts",          "3"};
+  const auto client =
+      StartAtMaster(Words{"run"} + run + Words{"--output", "out", "--split-size", "1k"});
+  for (const int done : {kShards - 1, kShards + 1, kShards + 3, kShards + 10, 2 * kShards}) {
+    AwaitTasksDone(static_cast<std::uint64_t>(done));
+    KillMaster();
+    StartMaster();
+    if (done == kShards + 3) {
+      KillWorker(0);
+      AddWorker();
+    }
+  }
+  const ProcessResult result = client->Wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  ExpectSameTree(RunLocally(run), root_ / "out");
+}
+
 TEST_F(FaultsTest, MasterThatStandsStillIsWaitedFor) {
   StartCluster(2);
   const auto client = StartRun();

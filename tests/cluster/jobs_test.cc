@@ -51,6 +51,87 @@ class JobsTest : public ClusterTest {
     }
     return text;
   }
+  // Of `revenue`: users and products, some twice, some of no transaction, and the other way round.
+  std::string Users() {
+    std::string text;
+    for (int i = 0; i < 400; ++i) {
+      text += "user" + std::to_string(random_.Uniform(450)) + "\t" +
+              (random_.Uniform(9) == 0 ? "NULL" : Name("C", 20)) + "\tfree\n";
+    }
+    return text;
+  }
+  std::string Products() {
+    std::string text;
+    for (int i = 0; i < 2500; ++i) {
+      text += "track" + std::to_string(random_.Uniform(3000)) + "\t" + Name("cat", 9) + "\t" +
+              std::to_string(random_.Uniform(1000)) + "\n";
+    }
+    return text;
+  }
+  std::string Transactions(int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      text += "txn" + std::to_string(i) + "\t" + Name("user", 500) + "\t" + Name("track", 3000) +
+              "\t" + std::to_string(random_.Uniform(9000)) + "\t2026-11-2" +
+              std::to_string(random_.Uniform(10)) + "T10:00:00Z\n";
+    }
+    return text;
+  }
+  // Of `recommend`.
+  std::string Neighbours(int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      text += Name("track", 3000) + "\t" + std::to_string(1 + random_.Uniform(20)) + "\t" +
+              Name("track", 3000) + "\t" + std::to_string(1 + random_.Uniform(50)) + "\t" +
+              std::to_string(random_.Uniform(1'000'000)) + "\n";
+    }
+    return text;
+  }
+  // Of `royalties`: one holder or two of each track, and what a country pays.
+  std::string Rights(int tracks) {
+    std::string text;
+    for (int i = 0; i < tracks; ++i) {
+      const std::string track = "track" + std::to_string(i) + "\tholder";
+      const std::uint64_t share = i % 3 == 0 ? random_.Uniform(10'001) : 10'000;
+      text += track + std::to_string(i % 50) + "\t" + std::to_string(share) + "\n";
+      if (i % 3 == 0)
+        text += track + std::to_string(50 + i % 9) + "\t" + std::to_string(10'000 - share) + "\n";
+    }
+    return text;
+  }
+  std::string Pools() {
+    std::string text;
+    for (int i = 0; i < 18; ++i)
+      text +=
+          "C" + std::to_string(i) + "\t" + std::to_string(random_.Uniform(1'000'000'000)) + "\n";
+    return text;
+  }
+  // Of `mail_digest`: what `recommend` makes, and two lists of users.
+  std::string Recommendations(int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      text += Name("user", 500) + "\t" + std::to_string(i) + "\t" + Name("track", 3000) + "\t" +
+              std::to_string(random_.Uniform(1000)) + "\n";
+    }
+    return text;
+  }
+  std::string UserList(int count, bool has_addresses) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      const std::string user = "user" + std::to_string(random_.Uniform(600));
+      text += user + (has_addresses ? "\t" + user + "@example.org" : "") + "\n";
+    }
+    return text;
+  }
+  // Of `dump_diff`.
+  std::string Dump(int rows) {
+    std::string text;
+    for (int i = 0; i < rows; ++i) {
+      if (random_.Uniform(20) == 0) continue;
+      text += std::to_string(i) + "\t" + std::to_string(random_.Uniform(3)) + "\tsome text\n";
+    }
+    return text + "7\tagain\n";
+  }
   void Store(const std::string& directory, const std::vector<std::string>& shards,
              ShardStorage storage) {
     std::filesystem::create_directories(root_ / directory);
@@ -77,6 +158,9 @@ class JobsOnClustersTest : public JobsTest, public testing::WithParamInterface<S
     Store("text", {Lines(6000), Lines(1), "", Lines(3000)}, GetParam().storage);
     Store("more", {Lines(2000)}, GetParam().storage);
     Store("plays", {Plays(5000), Plays(2000)}, GetParam().storage);
+    Store("users", {Users(), Users()}, GetParam().storage);
+    Store("products", {Products()}, GetParam().storage);
+    Store("transactions", {Transactions(4000), Transactions(1000)}, GetParam().storage);
     StartCluster(GetParam().workers, GetParam().worker_flags);
   }
   void Expect(const Words& run) {
@@ -93,6 +177,44 @@ TEST_P(JobsOnClustersTest, JobsThatShipGiveTheLocalRunnersBytes) {
   Expect(toplist);
   Expect(toplist + Words{"--param", "k=3", "--param", "by=listeners", "--parts", "4"});
   Expect(toplist + Words{"--param", "min_ms=0", "--param", "k=0", "--compress", "zstd"});
+}
+
+TEST_P(JobsOnClustersTest, JobsWithTablesGiveTheLocalRunnersBytes) {
+  const Words revenue = {"revenue",           "--input",       "transactions=transactions",
+                         "--input",           "users=users",   "--input",
+                         "products=products", "--max-rejects", "90%"};
+  Expect(revenue);
+  Expect(revenue + Words{"--parts", "5", "--compress", "zstd", "--param", "unknown=drop"});
+  const Words cooccurrence = {"cooccurrence", "--input", "plays", "--max-rejects", "1000"};
+  Expect(cooccurrence + Words{"--param", "basket=9"});
+  Expect(cooccurrence + Words{"--param", "weight=tfidf", "--param", "by=score", "--parts", "4"});
+  const Words look_up = kProbes + Words{"look_up", "--input", "text", "--max-rejects", "100%"};
+  Expect(look_up);
+  Expect(look_up + Words{"--parts", "4"});
+}
+
+TEST_P(JobsOnClustersTest, JobsOfSeveralStagesGiveTheLocalRunnersBytes) {
+  const ShardStorage storage = GetParam().storage;
+  Store("neighbours", {Neighbours(3000)}, storage);
+  Store("rights", {Rights(3000)}, storage);
+  Store("pools", {Pools()}, storage);
+  Store("recommendations", {Recommendations(2000), Recommendations(500)}, storage);
+  Store("addresses", {UserList(400, true)}, storage);
+  Store("suppressed", {UserList(100, false)}, storage);
+  Store("old", {Dump(2000)}, storage);
+  Store("new", {Dump(2100)}, storage);
+  const Words rest = {"--parts", "3", "--max-rejects", "90%", "--date", "2026-11-21"};
+  Expect(Words{"retention", "--input", "plays"} + rest);
+  Expect(Words{"inverted_index", "--input", "text"} + rest);
+  Expect(Words{"accounting_import", "--input", "transactions"} + rest);
+  Expect(Words{"dump_diff", "--input", "old=old", "--input", "new=new"} + rest);
+  Expect(Words{"recommend", "--input", "plays=plays", "--input", "neighbours=neighbours"} + rest);
+  Expect(Words{"royalties", "--input", "plays=plays", "--input", "rights=rights", "--input",
+               "pools=pools"} +
+         rest);
+  Expect(Words{"mail_digest", "--input", "recommendations=recommendations", "--input",
+               "addresses=addresses", "--input", "suppressed=suppressed"} +
+         rest);
 }
 
 TEST_P(JobsOnClustersTest, ProbesGiveTheLocalRunnersBytes) {
@@ -181,6 +303,28 @@ TEST_P(LeavingTest, GivesTheLocalRunnersBytes) {
   const auto client =
       StartAtMaster(Words{"run"} + run + Words{"--output", "out", "--split-size", "1k"});
   AwaitTasksDone(20);
+  worker(0).Signal(GetParam().signal);
+  if (GetParam().signal == SIGKILL) KillWorker(0);
+  const ProcessResult result = client->Wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(worker(0).Wait().exit_code, GetParam().exit_code);
+  ExpectSameTree(RunLocally(run), root_ / "out");
+}
+
+// In the stage that looks up: what the worker made of the table stays.
+TEST_P(LeavingTest, LeavesItsTables) {
+  std::string lines;
+  for (int i = 0; i < 60; ++i) lines += "sleep 10 " + std::to_string(i % 7) + "\n" + Lines(40);
+  Write("lines.txt", lines);
+  const Words run = kProbes + Words{"obey_and_look_up", "--input", "lines.txt", "--parts", "3"};
+  StartCluster(3, GetParam().worker_flags);
+  const auto client =
+      StartAtMaster(Words{"run"} + run + Words{"--output", "out", "--split-size", "1k"});
+  AwaitThat("the table is looked up in", [&] {  // Both stages have as many tasks.
+    const nlohmann::json runs = Status()["runs"];
+    return !runs.empty() &&
+           runs[0]["tasks_done"].get<int>() > runs[0]["tasks_total"].get<int>() / 2 + 5;
+  });
   worker(0).Signal(GetParam().signal);
   if (GetParam().signal == SIGKILL) KillWorker(0);
   const ProcessResult result = client->Wait();

@@ -134,6 +134,83 @@ TEST_F(PoisonTest, FloodOfOutputHarmsNobody) {
   EXPECT_LT(bytes, 10U << 20);
 }
 
+class PoisonGroupTest : public PoisonTest, public testing::WithParamInterface<Poison> {
+ protected:
+  static constexpr char kReject[] = "stage-1\t\t0\tcrashed the job's code\t";
+};
+
+// As a record: the same one, wherever its attempts were. All at once, so that they move.
+TEST_P(PoisonGroupTest, IsNamedOrSetAside) {
+  const std::string line = GetParam().line;
+  WritePoison(line);
+  StartCluster(2, {"--no-progress-timeout", "1"});
+  AwaitWorkers(2);
+  const auto strict = StartAtMaster(Mistreat("strict"));
+  const auto lenient = StartAtMaster(Mistreat("lenient", {"--max-rejects", "1"}));
+  const auto again = StartAtMaster(Mistreat("again", {"--max-rejects", "1", "--split-size", "9"}));
+  const ProcessResult failed = strict->Wait();
+  EXPECT_EQ(failed.exit_code, kExitUserCode);
+  EXPECT_THAT(failed.err, AllOf(HasSubstr("reduce task 0"), HasSubstr(line)));
+  EXPECT_FALSE(Exists("strict"));
+  for (const auto& client : {lenient.get(), again.get()})
+    ASSERT_EQ(client->Wait().exit_code, 0) << client->err();
+  EXPECT_EQ(Read("lenient/_rejects.tsv"), kReject + line + "\n");
+  const std::filesystem::path clean =
+      RunLocally({"mistreat", "--module", MILLRACE_CHILD_PROBES, "--input", "clean"});
+  EXPECT_EQ(Read("lenient/part-00000.tsv"), Read((clean / "part-00000.tsv").string()));
+  ExpectSameTree(root_ / "lenient", root_ / "again");
+  if (line.ends_with("loop")) return;  // Alone it may go on for ten minutes.
+  ASSERT_EQ(Run(Mistreat("isolated", {"--isolate", "--max-rejects", "1"})).exit_code, 0);
+  ExpectSameTree(root_ / "lenient", root_ / "isolated");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Lines, PoisonGroupTest,
+    testing::Values(Poison{"SegmentationFault", "reduce segv"}, Poison{"Abort", "reduce abort"},
+                    Poison{"Exit0", "reduce exit 0"}, Poison{"StackOverflow", "reduce stack"},
+                    Poison{"Kill", "reduce kill"}, Poison{"Loop", "reduce loop"}),
+    [](const auto& tested) { return tested.param.name; });
+
+// In a map behind the reduce: the group goes whose record it was, and no other.
+TEST_F(PoisonTest, GroupIsSetAsideThatCrashesAMapBehind) {
+  std::string lines, clean;
+  for (int i = 0; i < 200; ++i) clean += "line " + std::to_string(i) + "\n";
+  lines = clean + "behind segv\nbehind abort\n";
+  Write("in/lines.txt", lines);
+  Write("clean/lines.txt", clean);
+  const auto run = [](const std::string& input, const std::string& output, const Words& more) {
+    return Words{"run", "mistreat_behind", "--module", MILLRACE_CHILD_PROBES, "--input",
+                 input, "--output",        output} +
+           more;
+  };
+  StartCluster(2);
+  const auto cluster = StartAtMaster(run("in", "cluster", {"--max-rejects", "2", "--parts", "2"}));
+  const auto isolated =
+      Start(run("in", "isolated", {"--isolate", "--max-rejects", "2", "--parts", "2"}));
+  const auto implied = Start(run("in", "implied", {"--max-rejects", "2", "--parts", "2"}));
+  for (const auto& client : {cluster.get(), isolated.get(), implied.get()})
+    ASSERT_EQ(client->Wait().exit_code, 0) << client->err();
+  EXPECT_EQ(Read("cluster/_rejects.tsv"),
+            "stage-1\t\t0\tcrashed the job's code\tbehind abort\n"
+            "stage-1\t\t0\tcrashed the job's code\tbehind segv\n");
+  ExpectSameTree(root_ / "cluster", root_ / "isolated");
+  ExpectSameTree(root_ / "cluster", root_ / "implied");
+  ASSERT_EQ(Run(run("clean", "unspoiled", {})).exit_code, 0);
+  EXPECT_EQ(Read("cluster/sums/part-00000.tsv") + Read("cluster/sums/part-00001.tsv"),
+            Read("unspoiled/sums/part-00000.tsv"));
+}
+
+TEST_F(PoisonTest, LocalRunThatCrashesInAReduceBeginsAgainInIsolation) {
+  WritePoison("reduce segv");
+  const ProcessResult lenient = Run(Mistreat("lenient", {"--max-rejects", "1"}));
+  ASSERT_EQ(lenient.exit_code, 0) << lenient.err;
+  EXPECT_THAT(lenient.err, HasSubstr("beginning again with --isolate"));
+  EXPECT_THAT(Read("lenient/_rejects.tsv"), EndsWith("\treduce segv\n"));
+  const ProcessResult strict = Run(Mistreat("strict"));
+  EXPECT_EQ(strict.exit_code, kExitUserCode);
+  EXPECT_FALSE(Exists("strict"));
+}
+
 TEST_F(PoisonTest, GroupIsNamedByItsKey) {
   WritePoison("reduce segv");
   StartCluster(2);

@@ -141,7 +141,7 @@ struct Mistreat {
 struct SumOrDie {
   void Reduce(const std::string& key, Values<std::int64_t>& values,
               Emitter<std::string, std::int64_t>& emit) {
-    if (key.starts_with("reduce ")) Die(key.substr(7));
+    if (key.starts_with("reduce ")) Die(key.substr(7, key.find_last_not_of(' ') - 6));
     std::int64_t sum = 0;
     for (const std::int64_t value : values) sum += value;
     emit(key, sum);
@@ -154,7 +154,45 @@ void Mistreated(Job& job) {
 
 void MapsAlone(Job& job) { job.ReadLines("lines").Map<Mistreat>().Write<Tsv>("counts"); }
 
+/// The same in a map behind the reduce: keys that begin with "behind ". What else there is goes
+/// through.
+struct DieBehind {
+  void Map(const KeyValue<std::string, std::int64_t>& count,
+           Emitter<std::string, std::int64_t>& emit) {
+    if (count.key.starts_with("behind ")) Die(count.key.substr(7));
+    emit("behind", count.value);
+  }
+};
+
+void MistreatedBehind(Job& job) {
+  auto counts = job.ReadLines("lines").Map<Mistreat>().Reduce<SumOrDie>();
+  counts.Write<Tsv>("counts");
+  counts.Map<DieBehind>().Reduce<Sum>().Write<Tsv>("sums");
+}
+
+/// The same for a table: nobody looks up in it.
+void TableMistreated(Job& job) {
+  job.ReadLines("lines").Map<Mistreat>().Reduce<SumOrDie>().AsTable();
+  job.ReadLines("lines").Map<Mistreat>().Write<Tsv>("counts");
+}
+
+/// Every line with its count from a table, or -1.
+struct CountOf {
+  Table<std::string, std::int64_t> counts;
+  void Map(const Line& line, Emitter<std::string, std::int64_t>& emit) {
+    const std::string text(line.text);
+    emit(text, counts.Find(text).value_or(-1));
+  }
+};
+void LookUp(Job& job) {
+  auto counts = job.ReadLines("lines").Map<Mistreat>().Reduce<Sum>().AsTable();
+  job.ReadLines("lines").Map<CountOf>(counts).Write<Tsv>("counts");
+}
+
 MR_JOB(mistreat, Mistreated, "does what each line says")
 MR_JOB(mistreat_maps, MapsAlone, "does what each line says, without a reduce")
+MR_JOB(mistreat_behind, MistreatedBehind, "does what each line says, also behind the reduce")
+MR_JOB(mistreat_table, TableMistreated, "does what each line says, and keeps a table")
+MR_JOB(look_up, LookUp, "the count of each line")
 
 }  // namespace

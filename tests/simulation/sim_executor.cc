@@ -66,10 +66,10 @@ Status SimExecutor::Append(const AppendSpool& append) {
 }
 
 Status SimExecutor::MakeAttemptFolders(const AttemptId& attempt, const std::string& run,
-                                       bool has_parts) {
+                                       bool leaves_files) {
   MR_RETURN_IF_ERROR(files_.MakeDirectories(AttemptFolder(attempt) + "/scratch"));
   Held& held = held_[attempt];
-  if (!has_parts) return Status::Ok();
+  if (!leaves_files) return Status::Ok();
   // Without parents: of a run that is over nothing must come back.
   held.output = OutputOf(run);
   const std::string directory = AttemptDirectory(held.output, attempt);
@@ -90,11 +90,12 @@ std::variant<TaskOutput, TaskFailure> SimExecutor::Execute(const StartChild& sta
   }
   TaskFailure failure;
   const std::uint32_t phase = task.attempt.task.phase.index;
+  const PhaseSpec& spec = job.spec.phases[phase];
   Status status =
-      MakeAttemptFolders(task.attempt, start.run_name, job.spec.phases[phase].writes_parts);
+      MakeAttemptFolders(task.attempt, start.run_name, spec.writes_parts || spec.makes_table);
   if (status.ok()) {
     Result<TaskOutput> output =
-        task.kind == TaskKind::kMap ? ExecuteMap(task, job) : ExecuteReduce(start, job, &failure);
+        task.kind == TaskKind::kMap ? ExecuteMap(start, job) : ExecuteReduce(start, job, &failure);
     if (output.ok()) return *std::move(output);
     status = output.error();
   }
@@ -107,15 +108,36 @@ std::variant<TaskOutput, TaskFailure> SimExecutor::Execute(const StartChild& sta
   return failure;
 }
 
-Result<TaskOutput> SimExecutor::ExecuteMap(const StartTask& task, const SimJob& job) {
-  const TaskId& id = task.attempt.task;
-  const SimPhase& phase = job.phases[id.phase.index];
+Result<SingleTaskOptions> SimExecutor::OptionsOf(const StartChild& start, const SimJob& job) {
+  const StartTask& task = start.task;
   SingleTaskOptions options;
   options.parts = job.parts;
   options.memory_bytes = std::uint64_t{1} << 20;
   options.scratch_directory = AttemptFolder(task.attempt) + "/scratch";
   options.spill_everything = knobs_.spill_everything;
   options.block_bytes = knobs_.block_bytes;
+  options.goes_one_by_one = task.goes_one_by_one;
+  const JobGraph& graph = job.job->graph();
+  options.tables.resize(graph.tables.size());
+  for (const TableFiles& table : task.tables) {
+    std::vector<MadeTableFile> made;
+    for (std::uint32_t index = 0; index < table.files.size(); ++index) {
+      const AttemptId maker{{{task.attempt.task.phase.run, table.phase}, index},
+                            table.files[index].number};
+      made.push_back({JoinPath(AttemptDirectory(OutputOf(start.run_name), maker), kTableFileName),
+                      table.files[index].bytes});
+    }
+    const int index = graph.stages[job.phases[table.phase].stage].table;
+    MR_ASSIGN_OR_RETURN(options.tables[static_cast<std::size_t>(index)], OpenTable(files_, made));
+  }
+  return options;
+}
+
+Result<TaskOutput> SimExecutor::ExecuteMap(const StartChild& start, const SimJob& job) {
+  const StartTask& task = start.task;
+  const TaskId& id = task.attempt.task;
+  const SimPhase& phase = job.phases[id.phase.index];
+  MR_ASSIGN_OR_RETURN(const SingleTaskOptions options, OptionsOf(start, job));
   MapTaskSpec spec;
   spec.stage = phase.stage;
   spec.source = phase.source;
@@ -183,12 +205,7 @@ Result<TaskOutput> SimExecutor::ExecuteReduce(const StartChild& start, const Sim
   spec.output_directory = AttemptDirectory(OutputOf(start.run_name), task.attempt);
   for (std::uint32_t c = 0; c < job.spec.phases[id.phase.index].channels; ++c)
     spec.next_runs.push_back(MakeRun(task.attempt, c));
-  SingleTaskOptions options;
-  options.parts = job.parts;
-  options.memory_bytes = std::uint64_t{1} << 20;
-  options.scratch_directory = AttemptFolder(task.attempt) + "/scratch";
-  options.spill_everything = knobs_.spill_everything;
-  options.block_bytes = knobs_.block_bytes;
+  MR_ASSIGN_OR_RETURN(const SingleTaskOptions options, OptionsOf(start, job));
   const Result<ReduceTaskResult> result =
       ExecuteReduceTask(files_, job.job->graph(), options, spec);
   if (!result.ok()) {

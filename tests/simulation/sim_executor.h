@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "mapreduce/engine/single_task.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/proto/messages.h"
 #include "mapreduce/shuffle/merge_passes.h"
@@ -59,10 +60,11 @@ class SimExecutor {
     std::vector<RunInfo> runs;  // By channel.
     std::string output;         // Of the run.
   };
-  Result<TaskOutput> ExecuteMap(const StartTask& task, const SimJob& job);
+  Result<TaskOutput> ExecuteMap(const StartChild& start, const SimJob& job);
+  Result<SingleTaskOptions> OptionsOf(const StartChild& start, const SimJob& job);
   Result<TaskOutput> ExecuteReduce(const StartChild& start, const SimJob& job,
                                    TaskFailure* failure);
-  Status MakeAttemptFolders(const AttemptId& attempt, const std::string& run, bool has_parts);
+  Status MakeAttemptFolders(const AttemptId& attempt, const std::string& run, bool leaves_files);
   NewRun MakeRun(const AttemptId& attempt, std::size_t channel);
 
   SimHost files_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "mapreduce/engine/execution.h"
@@ -66,6 +67,7 @@ constexpr JobShape kShapes[] = {
     {"group_by", probe::GroupByJob, 1},
     {"join", probe::JoinJob, 2},
     {"picky", probe::PickyJob, 1},
+    {"look_up", probe::LookUpJob, 1},
 };
 
 std::string MakeText(Random& random, std::size_t lines) {
@@ -84,6 +86,14 @@ void AddPhases(SimJob& job, std::uint64_t split_bytes) {
   const auto capacity = static_cast<std::uint32_t>(SampleCapacity(job.parts));
   std::vector<Split> splits = PlanSplits(job.inputs, split_bytes);
   std::vector<std::uint32_t> reduce_of_stage;
+  const auto makers_of = [&](const std::vector<int>& tables) {
+    std::set<std::uint32_t> makers;
+    for (const int table : tables) {
+      const int stage = graph.tables[static_cast<std::size_t>(table)].stage;
+      makers.insert(reduce_of_stage[static_cast<std::size_t>(stage)]);
+    }
+    return std::vector<std::uint32_t>(makers.begin(), makers.end());
+  };
   for (std::size_t stage = 0; stage < graph.stages.size(); ++stage) {
     const StageSpec& spec = graph.stages[stage];
     PhaseSpec reduce;
@@ -109,6 +119,7 @@ void AddPhases(SimJob& job, std::uint64_t split_bytes) {
       }
       map.task_count = static_cast<std::uint32_t>(phase.splits.size());
       map.channels = 1;
+      map.tables = makers_of(from.tables);
       map.sample_capacity = capacity;
       reduce.sources.push_back({static_cast<std::uint32_t>(job.phases.size()), 0});
       job.phases.push_back(std::move(phase));
@@ -117,6 +128,8 @@ void AddPhases(SimJob& job, std::uint64_t split_bytes) {
     reduce.task_count = static_cast<std::uint32_t>(job.parts);
     reduce.channels = static_cast<std::uint32_t>(Followers(graph, stage).size());
     reduce.writes_parts = !spec.writes.empty();
+    reduce.makes_table = spec.table >= 0;
+    reduce.tables = makers_of(TablesOfReduce(graph, stage));
     reduce.sample_capacity = capacity;
     reduce_of_stage.push_back(static_cast<std::uint32_t>(job.phases.size()));
     job.phases.push_back({stage, 0, {}});

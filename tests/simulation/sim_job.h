@@ -76,8 +76,8 @@ class SimInputs final : public FileSystem {
 SimInputs& InputsOfSimJobs();
 
 /// All jobs that schedules choose from: combining, order-sensitive, with secondary sort, of two
-/// inputs, with rejects, of two stages; each over several inputs, split sizes and parts.
-/// The last one is the smallest: two maps and one reduce.
+/// inputs, with rejects, of two stages, with tables; each over several inputs, split sizes and
+/// parts. The last one is the smallest: two maps and one reduce.
 const std::vector<std::unique_ptr<SimJob>>& SimJobs();
 
 }  // namespace millrace

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <utility>
 
+#include "mapreduce/engine/reject_order.h"
+
 namespace millrace {
 namespace {
 
@@ -280,7 +282,10 @@ std::vector<PublishedFile> Simulation::LastFiles(const JobRun& run,
   std::ostringstream manifest;
   for (const auto& [name, count] : counters) manifest << name << "\t" << count << "\n";
   std::vector<PublishedFile> files = {{"_manifest", std::move(manifest).str()}};
-  if (!rejects.empty()) files.push_back({"_rejects.tsv", std::move(rejects)});
+  if (!rejects.empty()) {
+    const std::vector<ExecutionInput>& inputs = RunOf(run.spec().name).job->inputs;
+    files.push_back({"_rejects.tsv", OrderRejects(rejects, inputs)});
+  }
   files.push_back({"_SUCCESS", ""});
   return files;
 }

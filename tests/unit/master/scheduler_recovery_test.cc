@@ -205,6 +205,11 @@ RunSpec RandomSpec(Random& random, std::uint64_t number) {
     spec.phases[1].channels = 1;
     spec.phases[2].sources = {{1, 0}};
   }
+  if (spec.phases.size() > 1 && random.Uniform(2) == 0) {  // Others look up in what it makes.
+    spec.phases[1].makes_table = true;
+    spec.phases.push_back(MapOnly("", 1 + small(3)).phases[0]);
+    spec.phases.back().tables = {1};
+  }
   spec.name = "run " + std::to_string(number);
   spec.output = "/out/" + spec.name;
   spec.user = random.Uniform(2) == 0 ? "ann" : "bob";
@@ -292,6 +297,7 @@ class History {
     const AttemptId attempt = attempts[random_.Uniform(attempts.size())];
     TaskFailure failure = Crash("boom");
     if (random_.Uniform(2) == 0) failure = CrashAt({"shard", random_.Uniform(2)});
+    if (attempt.task.phase.index == 1 && random_.Uniform(2) == 0) failure = CrashAt({"", 0, "key"});
     if (attempt.task.phase.index > 0 && random_.Uniform(2) == 0)
       failure = {StatusCode::kUnavailable, "no answer", {}, WorkerId{1}, {}};
     master_.Fail(attempt, failure);

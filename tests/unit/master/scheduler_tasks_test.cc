@@ -411,6 +411,55 @@ TEST(SchedulerTasksTest, SetsARecordAsideThatCrashesTwiceWhereTheRunAllows) {
   EXPECT_THAT(starts[0].set_aside, ElementsAre(kRecord));
 }
 
+// As a record, wherever its attempts are. From the second one on groups go one by one.
+TEST(SchedulerTasksTest, SetsAGroupAsideThatCrashesTwiceWhereTheRunAllows) {
+  const RecordPosition group{"", 0, std::string("k\0y", 3)};
+  TestMaster master;
+  master.Join(kA);
+  master.Join(kB);
+  RunSpec spec = MapReduce("run", 1, 1);
+  spec.crashed_records_max = 1;
+  const JobRunId run = master.Submit(spec);
+  const TaskId reduce{{run, 1}, 0};
+  master.Finish(Map(run, 0));
+  const auto start = [&] {
+    std::vector<StartTask> starts = master.Told<StartTask>(kA);
+    for (StartTask& more : master.Told<StartTask>(kB)) starts.push_back(std::move(more));
+    EXPECT_FALSE(starts.empty());
+    return starts.empty() ? StartTask() : starts.back();
+  };
+  EXPECT_FALSE(start().goes_one_by_one);
+  std::set<WorkerId> workers;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    workers.insert(master.WorkerOf(master.RunningOf(reduce)));
+    master.FailTask(reduce, CrashAt(group));
+    master.Advance(60'000);
+    const StartTask next = start();
+    EXPECT_TRUE(next.goes_one_by_one);
+    if (attempt == 0) EXPECT_THAT(next.set_aside, IsEmpty());
+    if (attempt == 1) EXPECT_THAT(next.set_aside, ElementsAre(group));
+  }
+  EXPECT_THAT(workers, SizeIs(2));
+  EXPECT_THAT(master.StatusOf("run").failures.back(),
+              HasSubstr("in the group of key \"k\\x00y\"; the group is set aside"));
+  master.RestartFrom(master.scheduler().Snapshot());
+  EXPECT_EQ(master.run(run).phases()[1].tasks[0].trouble->set_aside,
+            std::vector<RecordPosition>{group});
+}
+
+TEST(SchedulerTasksTest, NamesTheGroupThatCrashesEachTime) {
+  TestMaster master;
+  master.Join(kA);
+  const JobRunId run = master.Submit(MapReduce("run", 1, 1));
+  master.Finish(Map(run, 0));
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    master.FailTask({{run, 1}, 0}, CrashAt({"", 0, "key"}));
+    master.Advance(60'000);
+  }
+  EXPECT_THAT(master.StatusOf("run").message,
+              HasSubstr("4 attempts ended in the group of key \"key\""));
+}
+
 TEST(SchedulerTasksTest, SetsNoMoreRecordsAsideThanTheRunAllows) {
   TestMaster master;
   master.Join(kA);

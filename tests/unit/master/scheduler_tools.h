@@ -59,6 +59,16 @@ inline RunSpec MapReduce(const std::string& name, std::uint32_t maps, std::uint3
   return spec;
 }
 
+/// A map whose reduce makes a table (phases 0, 1), and maps that look up in it (phase 2).
+inline RunSpec LookUp(const std::string& name, std::uint32_t table_parts, std::uint32_t readers) {
+  RunSpec spec = MapReduce(name, 1, table_parts);
+  spec.phases[1].writes_parts = false;
+  spec.phases[1].makes_table = true;
+  spec.phases.push_back(MapOnly(name, readers).phases[0]);
+  spec.phases[2].tables = {1};
+  return spec;
+}
+
 inline TaskFailure Crash(const std::string& message) {
   return {StatusCode::kUserCode, message, {}, {}, {}};
 }
@@ -280,6 +290,9 @@ class TestMaster {
     const bool has_runs = run != nullptr && !run->is_over() &&
                           run->spec().phases[attempt.task.phase.index].channels > 0;
     if (has_runs) output.run_bytes = 100;
+    const bool has_table = run != nullptr && !run->is_over() &&
+                           run->spec().phases[attempt.task.phase.index].makes_table;
+    if (has_table) output.table = {".table", 1000 + attempt.task.index, 1, output.digest};
     return output;
   }
   void Done(const AttemptId& attempt, const TaskOutput& output) {
@@ -375,6 +388,14 @@ class TestMaster {
     if (const auto* start = std::get_if<StartTask>(&send.message.body)) {
       EXPECT_TRUE(durable_starts_.contains({start->attempt, std::get<WorkerId>(send.to)}))
           << start->attempt << " starts before that is durable";
+      for (const TableFiles& table : start->tables) {
+        for (std::uint32_t i = 0; i < table.files.size(); ++i) {
+          const AttemptId maker{{{start->attempt.task.phase.run, table.phase}, i},
+                                table.files[i].number};
+          EXPECT_TRUE(durable_commits_.contains(maker))
+              << start->attempt << " looks up in what " << maker << " makes, which may not count";
+        }
+      }
     } else if (const auto* answer = std::get_if<TaskAnswer>(&send.message.body)) {
       EXPECT_TRUE(!answer->is_committed || durable_commits_.contains(answer->attempt))
           << answer->attempt << " is told to be committed before it is";

@@ -38,18 +38,18 @@ MR_TEST_FIELDS(AttemptId, task, number)
 MR_TEST_FIELDS(Hash128, high, low)
 MR_TEST_FIELDS(PhaseSource, phase, channel)
 MR_TEST_FIELDS(PhaseSpec, name, kind, task_count, sources, channels, writes_parts, sample_capacity,
-               task_bytes)
+               task_bytes, makes_table, tables)
 MR_TEST_FIELDS(RunSpec, name, user, priority, parallel_max, memory_bytes_min, crashed_records_max,
                plan, phases, output)
 MR_TEST_FIELDS(KeyBorders, begin, end)
 MR_TEST_FIELDS(SourceSet, source, worker, endpoint, output_count, outputs_hash)
-MR_TEST_FIELDS(RecordPosition, shard, offset)
+MR_TEST_FIELDS(RecordPosition, shard, offset, key)
 MR_TEST_FIELDS(InputBlocks, input, shard, first_block, digests)
 MR_TEST_FIELDS(PhaseTime, nanoseconds, bytes)
 MR_TEST_FIELDS(PartRecord, path, bytes, records, xxh128)
 MR_TEST_FIELDS(TaskOutput, digest, parts, counters, records_in, records_out, bytes_in, run_bytes,
                reject_count, rejects, samples, sample_digests, input_blocks, phase_times,
-               spilled_bytes)
+               spilled_bytes, table)
 MR_TEST_FIELDS(TaskFailure, code, message, position, source, damaged, log)
 MR_TEST_FIELDS(SubmitRun, spec)
 MR_TEST_FIELDS(CancelRun, name)
@@ -72,7 +72,10 @@ MR_TEST_FIELDS(AttemptProgress, attempt, records, bytes)
 MR_TEST_FIELDS(HeldSummary, phase, output_count, outputs_hash)
 MR_TEST_FIELDS(Heartbeat, takes_tasks, last_order, present, held)
 MR_TEST_FIELDS(HeartbeatAck, heartbeat)
-MR_TEST_FIELDS(StartTask, order, attempt, kind, borders, sources, set_aside)
+MR_TEST_FIELDS(TableFiles::File, number, bytes)
+MR_TEST_FIELDS(TableFiles, phase, files)
+MR_TEST_FIELDS(StartTask, order, attempt, kind, borders, sources, set_aside, tables,
+               goes_one_by_one)
 MR_TEST_FIELDS(PlanWanted, run)
 MR_TEST_FIELDS(RunPlan, run, name, output, plan)
 MR_TEST_FIELDS(KillTask, attempt)
@@ -209,12 +212,15 @@ class RandomValues {
     phase->task_count %= kTasksMax + 1;
     phase->channels %= kChannelsMax + 1;
     phase->sample_capacity = 1 + phase->sample_capacity % kTasksMax;
+    for (std::uint32_t& maker : phase->tables) maker %= kPhasesMax;
   }
   void Mend(RunSpec* spec) {
     spec->name = Text();
     spec->user = Text();
     spec->crashed_records_max %= kSetAsideMax + 1;
   }
+  void Mend(TableFiles::File* file) { file->number += file->number == 0; }
+  void Mend(TableFiles* table) { table->phase %= kPhasesMax; }
   void Mend(SourceSet* sources) {
     sources->endpoint = Text();
     sources->output_count %= kTasksMax + 1;

@@ -270,6 +270,16 @@ TEST(WireCodecTest, RefusesListsBeyondTheirLimits) {
   EXPECT_THAT(ErrorOf(StartTask{.attempt = kAttempt,
                                 .set_aside = std::vector<RecordPosition>(kSetAsideMax + 1)}),
               HasSubstr("StartTask.set_aside: 10001"));
+  EXPECT_THAT(
+      ErrorOf(StartTask{.attempt = kAttempt, .tables = std::vector<TableFiles>(kTablesMax + 1)}),
+      HasSubstr("StartTask.tables: 1025"));
+  EXPECT_THAT(
+      ErrorOf(StartTask{
+          .attempt = kAttempt,
+          .tables = {{.files = std::vector<TableFiles::File>(kTasksMax + 1, {.number = 1})}}}),
+      HasSubstr("TableFiles.number: 1000001"));
+  EXPECT_THAT(ErrorOf(StartTask{.attempt = kAttempt, .tables = {{.files = {{.number = 0}}}}}),
+              HasSubstr("TableFiles.number: 0"));
   EXPECT_THAT(ErrorOf(TaskDone{.attempt = kAttempt,
                                .output = {.parts = std::vector<PartRecord>(kPartFilesMax + 1)}}),
               HasSubstr("TaskOutput.parts: 1025"));
@@ -284,6 +294,9 @@ TEST(WireCodecTest, RefusesTextsBeyondTheirLimits) {
   EXPECT_THAT(ErrorOf(StartTask{.attempt = kAttempt,
                                 .set_aside = {{.shard = std::string(kPathBytesMax + 1, 'x')}}}),
               HasSubstr("RecordPosition.shard"));
+  EXPECT_THAT(ErrorOf(StartTask{.attempt = kAttempt,
+                                .set_aside = {{.key = std::string(kGroupKeyBytesMax + 1, 'x')}}}),
+              HasSubstr("RecordPosition.key"));
   EXPECT_THAT(ErrorOf(TaskDone{.attempt = kAttempt,
                                .output = {.rejects = {std::string(kRejectBytesMax + 1, 'x')}}}),
               HasSubstr("TaskOutput.rejects"));
@@ -341,6 +354,9 @@ TEST(WireCodecTest, CarriesARunOfAHundredThousandTasks) {
   }
   EXPECT_EQ(ErrorOf(hello), "");
   EXPECT_EQ(ErrorOf(data), "");
+  const TableFiles table{.files = {tasks, {.number = 1, .bytes = std::uint64_t{1} << 40}}};
+  EXPECT_EQ(ErrorOf(StartTask{.attempt = kAttempt, .tables = std::vector<TableFiles>(10, table)}),
+            "");
 }
 
 TEST(WireCodecTest, RefusesFetchDataThatDoesNotFitTogether) {
