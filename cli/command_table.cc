@@ -49,7 +49,7 @@ std::vector<CommandSpec> MakeCommands() {
         {"--detach", "", "with --master: print the run's name once it is taken, and leave"},
         {"--isolate", "", "each task in a process of its own: a crash costs a record, no run"},
         {"--check-determinism", "", "run each task twice, compare, name the first difference"},
-        {"--dry-run", "", "check everything, say what would be done, and stop"},
+        {"--dry-run", "", "check everything, say what would be executed, and stop"},
         {"--force", "", "always run, and replace what is at DIR"},
         {"--json", "", "a JSON object as the last line of stdout"},
         kQuiet}},
@@ -57,8 +57,11 @@ std::vector<CommandSpec> MakeCommands() {
        "[JOB]",
        "list the jobs, or one job's inputs, outputs and parameters",
        "  millrace jobs\n"
-       "  millrace jobs toplist --graph\n",
-       {{"--graph", "", "also show the job's stages"}, kModule}},
+       "  millrace jobs toplist --graph\n"
+       "  millrace jobs toplist --dot | dot -Tsvg > toplist.svg\n",
+       {{"--graph", "", "also show the job's stages, what feeds them and where their records go"},
+        {"--dot", "", "print the job's graph alone, as Graphviz reads it"},
+        kModule}},
       {"cat",
        "OUT",
        "print an output's records in order, decompressed",

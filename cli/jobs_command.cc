@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/console.h"
+#include "cli/job_graph.h"
 #include "mapreduce/api/job.h"
 #include "mapreduce/api/registry.h"
 #include "mapreduce/engine/modules.h"
@@ -49,28 +50,6 @@ std::string DescribeParameters(const std::vector<ParamInfo>& params) {
   return text;
 }
 
-// "plays > map CountPlay > combine Sum > reduce Sum > write toplist".
-std::string DescribeStage(const JobGraph& graph, const StageSpec& stage) {
-  const auto source = [&graph](const StageSource& from) {
-    const std::string name = from.input >= 0
-                                 ? graph.inputs[static_cast<std::size_t>(from.input)].name
-                                 : graph.stages[static_cast<std::size_t>(from.stage)].name;
-    return name + " > map " + from.map_name;
-  };
-  std::string rest;
-  if (!stage.combine_name.empty()) rest += " > combine " + stage.combine_name;
-  if (stage.has_reduce()) rest += " > reduce " + stage.reduce_name;
-  for (const StageWrite& write : stage.writes) {
-    rest += " > write " + graph.outputs[static_cast<std::size_t>(write.output)].name;
-  }
-  std::string text = "  " + stage.name + ":\n";
-  for (std::size_t i = 0; i < stage.sources.size(); ++i) {
-    const bool is_last = i + 1 == stage.sources.size();
-    text += "    " + source(stage.sources[i]) + (is_last ? rest : " >") + "\n";
-  }
-  return text;
-}
-
 std::string DescribeJob(const JobRegistration& registration, const Job& job, bool with_graph) {
   const JobGraph& graph = job.graph();
   std::string text = std::string(registration.name) + ": " + registration.summary + "\n\nInputs:\n";
@@ -84,9 +63,8 @@ std::string DescribeJob(const JobRegistration& registration, const Job& job, boo
   }
   if (!job.params().empty()) text += "\nParameters:\n" + DescribeParameters(job.params());
   if (!with_graph) return text;
-  text += "\nStages:\n";
-  for (const StageSpec& stage : graph.stages) text += DescribeStage(graph, stage);
-  return text;
+  return text + "\nStages, in the order they run (a fused map runs where its records are made):\n" +
+         GraphText(graph);
 }
 
 }  // namespace
@@ -95,10 +73,16 @@ int JobsCommand(const Arguments& arguments) {
   const auto show = [&arguments]() -> Status {
     MR_RETURN_IF_ERROR(LoadModules(arguments.All("--module")));
     if (arguments.argument.empty()) {
-      if (!arguments.Has("--graph")) return WriteStdout(ListJobs());
-      return Status::InvalidArgument("--graph is of one job; write `millrace jobs JOB --graph`");
+      for (const std::string flag : {"--graph", "--dot"}) {
+        if (arguments.Has(flag)) {
+          return Status::InvalidArgument(flag, " is of one job; write `millrace jobs JOB ", flag,
+                                         "`");
+        }
+      }
+      return WriteStdout(ListJobs());
     }
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job, DefineJob(arguments.argument, {}));
+    if (arguments.Has("--dot")) return WriteStdout(GraphDot(arguments.argument, job->graph()));
     return WriteStdout(DescribeJob(*FindJob(arguments.argument), *job, arguments.Has("--graph")));
   };
   return FinishStdout(show());

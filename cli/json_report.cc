@@ -26,6 +26,31 @@ Json Report(const char* status, int exit_code, const RunSummary& summary) {
   return json;
 }
 
+Json Plan(const RunSummary& summary) {
+  Json plan;
+  plan["parts"] = summary.parts;
+  plan["replaces"] = summary.replaces;
+  plan["inputs"] = Json::array();
+  for (const InputSummary& input : summary.inputs) {
+    plan["inputs"].push_back({{"name", input.name},
+                              {"files", input.shard_count},
+                              {"bytes", input.stored_bytes},
+                              {"splits", input.split_count}});
+  }
+  plan["phases"] = Json::array();
+  for (const PhaseSummary& phase : summary.planned_phases) {
+    plan["phases"].push_back({{"stage", phase.stage},
+                              {"kind", phase.input.empty() ? "reduce" : "map"},
+                              {"input", phase.input.empty() ? Json(nullptr) : Json(phase.input)},
+                              {"tasks", phase.task_count},
+                              {"tasks_exact", phase.is_exact},
+                              {"makes_table", phase.makes_table},
+                              {"tables_of", phase.table_stages},
+                              {"outputs", phase.outputs}});
+  }
+  return plan;
+}
+
 // A path or message that is not UTF-8 must not cost the whole line.
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
@@ -34,7 +59,9 @@ std::string Line(const Json& json) {
 }  // namespace
 
 std::string JsonReport(const RunSummary& summary) {
-  return Line(Report(summary.state == RunOutcome::kUpToDate ? "up_to_date" : "done", 0, summary));
+  Json json = Report(summary.state == RunOutcome::kUpToDate ? "up_to_date" : "done", 0, summary);
+  if (summary.state == RunOutcome::kPlanned) json["plan"] = Plan(summary);
+  return Line(json);
 }
 
 std::string JsonFailure(int exit_code, const std::string& error, const std::string& output,

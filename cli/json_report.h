@@ -6,6 +6,8 @@
 //
 //   {"status":"done","exit":0,"error":null,"run":"toplist-3f2a…","output":"out","records_in":9,
 //    "bytes_in":120,"records_out":3,"rejects":0,"tasks_run":2,"tasks_reused":0,"seconds":0.01}
+//
+// A dry run also has the member `plan`, unless the output is up to date.
 
 #include <string>
 

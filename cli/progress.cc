@@ -101,6 +101,10 @@ void ConsoleProgress::OnProgress(const Progress& progress) {
   }
 }
 
+void ConsoleProgress::OnWarning(std::string_view warning) {
+  Say("warning: " + std::string(warning));
+}
+
 void ConsoleProgress::Say(const std::string& message) {
   MutexLock lock(mutex_);
   if (has_bar_) WriteStderr("\r\033[K");

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "mapreduce/base/mutex.h"
 #include "mapreduce/engine/execute.h"
@@ -32,6 +33,7 @@ class ConsoleProgress : public ProgressSink {
   /// Takes the bar away.
   ~ConsoleProgress() override;
   void OnProgress(const Progress& progress) override;
+  void OnWarning(std::string_view warning) override;
   /// A message between two looks at the bar.
   void Say(const std::string& message);
 

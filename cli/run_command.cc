@@ -156,8 +156,11 @@ int RunCommand(const Arguments& arguments) {
   }
   Status written;
   if (is_detached) return FinishStdout(WriteStdout(summary->run + "\n"));
-  Report(*summary, is_quiet);
-  if (summary->state == RunOutcome::kPlanned) written = WriteStdout(DryRunReport(*summary));
+  if (arguments.Has("--dry-run")) {
+    written = WriteStdout(DryRunReport(*summary));
+  } else {
+    Report(*summary, is_quiet);
+  }
   if (is_json && written.ok()) written = WriteStdout(JsonReport(*summary));
   return FinishStdout(written);
 }

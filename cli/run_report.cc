@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <vector>
 
 #include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/size.h"
@@ -51,6 +52,24 @@ std::string PhaseTable(const PhaseTimes& phases) {
   return table;
 }
 
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// "2 tasks or more, looks up in the tables of stage-1, stage-2, writes royalties".
+std::string Work(const PhaseSummary& phase) {
+  std::string work = Plural(phase.task_count, "task") + (phase.is_exact ? "" : " or more");
+  if (!phase.table_stages.empty()) {
+    work += std::string(", looks up in the table") + (phase.table_stages.size() > 1 ? "s" : "") +
+            " of " + Joined(phase.table_stages);
+  }
+  if (phase.makes_table) work += ", makes a table";
+  if (!phase.outputs.empty()) work += ", writes " + Joined(phase.outputs);
+  return work;
+}
+
 }  // namespace
 
 std::string RunReport(const RunSummary& summary) {
@@ -78,13 +97,25 @@ std::string RunReport(const RunSummary& summary) {
 }
 
 std::string DryRunReport(const RunSummary& summary) {
+  if (summary.state == RunOutcome::kUpToDate)
+    return Printable(summary.output) + " is up to date: nothing would run\n";
   std::string report =
-      "would write " + Printable(summary.output) + ": " + Plural(summary.split_count, "split") +
-      ", " + Plural(static_cast<std::uint64_t>(std::max(summary.parts, 0)), "part") + "\n";
+      std::string(summary.replaces ? "would replace " : "would write ") +
+      Printable(summary.output) + ": " + Plural(summary.split_count, "split") + ", " +
+      Plural(static_cast<std::uint64_t>(std::max(summary.parts, 0)), "part") + "\n";
   for (const InputSummary& input : summary.inputs) {
     report += "input " + input.name + ": " + Plural(input.shard_count, "file") + ", " +
-              FormatBytes(input.stored_bytes) + "\n";
+              FormatBytes(input.stored_bytes) + ", " + Plural(input.split_count, "split") + "\n";
   }
+  std::vector<std::string> names;
+  std::size_t width = 0;
+  for (const PhaseSummary& phase : summary.planned_phases) {
+    names.push_back(phase.stage + (phase.input.empty() ? " reduce" : " map of " + phase.input) +
+                    ":");
+    width = std::max(width, names.back().size() + 1);
+  }
+  for (std::size_t i = 0; i < names.size(); ++i)
+    report += Left(names[i], width) + Work(summary.planned_phases[i]) + "\n";
   return report;
 }
 

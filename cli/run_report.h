@@ -11,7 +11,7 @@ namespace millrace {
 /// What a finished run did, and the table of where its time and bytes went: for stderr.
 std::string RunReport(const RunSummary& summary);
 
-/// What a dry run found out: for stdout.
+/// What a dry run found out, also that the output is up to date: for stdout.
 std::string DryRunReport(const RunSummary& summary);
 
 }  // namespace millrace

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -376,6 +380,85 @@ TEST_F(CliRunTest, DateStandsForItselfInInputAndOutput) {
                                  "2026-11-21", "--output", "out/{date}"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(Manifest("out/2026-11-21")["plan"]["date"], "2026-11-21");
+}
+
+// A table of some 40 MiB with a budget of 16: it lies in a file, of which pages are mapped.
+TEST_F(CliRunTest, ATableLargerThanTheMemoryIsRightAndWarnsOnce) {
+  constexpr int kUsers = 300'000;
+  const std::string tail(80, 'u');
+  const auto user = [&tail](int i) { return "user-" + std::to_string(i) + tail; };
+  std::string users;
+  for (int i = 0; i < kUsers; ++i) {
+    const int each = static_cast<int>(std::int64_t{i} * 7919 % kUsers);
+    users += user(each) + "\tC" + std::to_string(each % 7) + "\tfree\n";
+  }
+  Write("users.tsv", users);
+  Write("products.tsv", "p\tbooks\t100\n");
+  std::string transactions;
+  std::map<std::string, int> expected;  // By country.
+  for (int i = 0; i < 20'000; ++i) {
+    const int buyer = static_cast<int>((std::int64_t{i} * 104'729) % (kUsers + 3000));
+    transactions += "t" + std::to_string(i) + "\t" + user(buyer) + "\tp\t1\t2026-11-21T10:00:00Z\n";
+    ++expected[buyer < kUsers ? "C" + std::to_string(buyer % 7) : "?"];
+  }
+  Write("transactions.tsv", transactions);
+  std::string rows;
+  for (const auto& [country, count] : expected) {
+    const std::string n = std::to_string(count);
+    rows += country + "\tbooks\t2026-11-21\t" + n + "\t" + n + "\n";
+  }
+  const auto run = [this](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"run",      "revenue",
+                                      "--input",  "transactions=transactions.tsv",
+                                      "--input",  "users=users.tsv",
+                                      "--input",  "products=products.tsv",
+                                      "--output", "out",
+                                      "--force"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Run(words);
+  };
+  const auto warnings = [](const std::string& err) {
+    int count = 0;
+    for (std::size_t at = 0; (at = err.find("warning:", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  const ProcessResult small = run({"--memory", "16M", "--parallel", "2"});
+  ASSERT_EQ(small.exit_code, 0) << small.err;
+  EXPECT_EQ(Read("out/part-00000.tsv"), rows);
+  EXPECT_THAT(small.err, HasSubstr("millrace: warning: the table that stage-1 made (reduce "
+                                   "KeepFirst) has "));
+  EXPECT_THAT(small.err, HasSubstr(", more than half of --memory (16.0 MiB); lookups in it are "
+                                   "slow unless the machine has as much to spare\n"));
+  EXPECT_EQ(warnings(small.err), 1) << small.err;
+  EXPECT_LT(small.elapsed, std::chrono::seconds(30));
+  EXPECT_THAT(HiddenNames(), IsEmpty());
+
+  const ProcessResult large = run({"--memory", "256M", "--parallel", "2"});
+  ASSERT_EQ(large.exit_code, 0) << large.err;
+  EXPECT_EQ(Read("out/part-00000.tsv"), rows);
+  EXPECT_EQ(warnings(large.err), 0) << large.err;
+  EXPECT_EQ(run({"--memory", "16M", "--quiet"}).err, "");
+}
+
+// Reduces have as many tasks as there are parts there, and maps without a reduce, too.
+TEST_F(CliRunTest, DryRunOnAClusterKnowsItsTasksAndLeavesNothing) {
+  const std::string endpoint = "ipc://" + (root_ / "socket").string();
+  Process master(Command({"master", "--listen", endpoint, "--state", "state", "--quiet"}), root_);
+  ASSERT_TRUE(Await("socket"));
+  const ProcessResult run = TopList({"--master", endpoint, "--dry-run", "--parts", "3", "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, StartsWith("would write out: 1 split, 3 parts\n"
+                                  "input plays: 1 file, 196 B, 1 split\n"
+                                  "stage-1 map of plays: 1 task\n"
+                                  "stage-1 reduce:       3 tasks\n"
+                                  "stage-2 reduce:       3 tasks, writes toplist\n"
+                                  "{"));
+  const auto json = nlohmann::json::parse(run.out.substr(run.out.find('{')));
+  for (const auto& phase : json["plan"]["phases"]) EXPECT_EQ(phase["tasks_exact"], true);
+  EXPECT_FALSE(Exists("out"));
+  master.Kill(SIGTERM);
+  EXPECT_EQ(master.Wait().exit_code, 143);
+  EXPECT_THAT(HiddenNames(), IsEmpty());
 }
 
 TEST_F(CliRunTest, PlainProgressLinesWhereStderrIsNoTerminal) {

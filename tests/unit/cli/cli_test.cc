@@ -19,6 +19,7 @@
 namespace millrace {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
@@ -32,8 +33,28 @@ void CountLines(Job& job) {
   job.Param<std::int64_t>("least", 0, "lines that come less often are left out");
   job.ReadLines("lines").Map<CountLine>().Reduce<Sum>().Write<Tsv>("counts");
 }
+
+struct Known {
+  void Map(const Line& line, Emitter<std::string, Sourced<std::int64_t>>& emit, Context& context) {
+    emit(std::string(line.text), {1, context.origin()});
+  }
+};
+struct LookUp {
+  Table<std::string, std::int64_t> words;
+  void Map(const Line& line, Emitter<std::string, std::int64_t>& emit) {
+    emit(std::string(line.text), words.Find(std::string(line.text)).value_or(0));
+  }
+};
+void KnownLines(Job& job) {
+  auto words = job.ReadLines("words").Map<Known>().AsTable();
+  auto lines = job.ReadLines("lines");
+  lines.Map<LookUp>(words).Reduce<Sum>().Write<Tsv>("known");
+  lines.Map<CountLine>().Write<Tsv>("copy");
+}
+
 void Throws(Job&) { throw std::runtime_error("no such day"); }
 MR_JOB(count_lines, CountLines, "how often each line comes")
+MR_JOB(known_lines, KnownLines, "how often each known line comes")
 MR_JOB(throws, Throws, "a definition that throws")
 
 struct Outcome {
@@ -122,6 +143,7 @@ TEST_F(CliTest, UsageErrorsAreOneSentenceAndExitCode64) {
       {"run", "count_lines", "--input", In(), "--output", Out(), "--forse"},
       {"jobs", "count_line"},
       {"jobs", "--graph"},
+      {"jobs", "--dot"},
       {"cat"},
       {"head", "out", "-n", "-3"},
       {"verify"},
@@ -221,15 +243,106 @@ TEST_F(CliTest, JobsListsAndDescribes) {
                                  "reduce Sum", "write counts"}) {
     EXPECT_THAT(job.out, HasSubstr(part));
   }
+  const Outcome dot = RunMillrace({"jobs", "count_lines", "--dot"});
+  EXPECT_EQ(dot.exit_code, 0) << dot.err;
+  EXPECT_THAT(dot.out, StartsWith("digraph \"count_lines\" {\n"));
+  EXPECT_THAT(dot.out, EndsWith("}\n"));
 }
 
 TEST_F(CliTest, DryRunSaysWhatItWouldDoAndDoesNothing) {
   const Outcome outcome =
       RunMillrace({"run", "count_lines", "--input", In(), "--output", Out(), "--dry-run"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("1 split, 1 part"));
-  EXPECT_THAT(outcome.out, HasSubstr("input lines: 1 file, 6 B"));
+  EXPECT_EQ(outcome.out, "would write " + Out() +
+                             ": 1 split, 1 part\n"
+                             "input lines: 1 file, 6 B, 1 split\n"
+                             "stage-1 map of lines: 1 task\n"
+                             "stage-1 reduce:       1 task or more, writes counts\n");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(root_), {}), 1);
+}
+
+TEST_F(CliTest, DryRunKnowsSplitsTablesAndPartsOfEachPhase) {
+  std::ofstream(root_ / "words.txt") << "a\nb\n";
+  std::ofstream(root_ / "more.txt") << "a\nb\n";
+  const auto run = [this](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {
+        "run",      "known_lines",   "--input", "words=" + (root_ / "words.txt").string(),
+        "--input",  "lines=" + In(), "--input", "lines=" + (root_ / "more.txt").string(),
+        "--output", Out(),           "--parts", "3",
+        "--quiet"};
+    words.insert(words.end(), more.begin(), more.end());
+    return RunMillrace(words);
+  };
+  const Outcome cut = run({"--dry-run", "--split-size", "4"});
+  EXPECT_EQ(cut.exit_code, 0) << cut.err;
+  EXPECT_EQ(cut.out, "would write " + Out() +
+                         ": 4 splits, 3 parts\n"
+                         "input words: 1 file, 4 B, 1 split\n"
+                         "input lines: 2 files, 10 B, 3 splits\n"
+                         "stage-1 map of words: 1 task\n"
+                         "stage-1 reduce:       1 task or more, makes a table\n"
+                         "stage-2 map of lines: 3 tasks, looks up in the table of stage-1\n"
+                         "stage-2 reduce:       3 tasks or more, writes known\n"
+                         "stage-3 map of lines: 3 tasks, writes copy\n");
+  // Both files are one split; without a reduce it is cut where a part begins.
+  const Outcome packed = run({"--dry-run"});
+  EXPECT_THAT(packed.out, HasSubstr("input lines: 2 files, 10 B, 1 split\n"));
+  EXPECT_THAT(packed.out, HasSubstr("stage-2 map of lines: 1 task, "));
+  EXPECT_THAT(packed.out, HasSubstr("stage-3 map of lines: 2 tasks, writes copy\n"));
+  // So few records are not worth more tasks.
+  const Outcome done = run({"--json"});
+  EXPECT_EQ(nlohmann::json::parse(done.out)["tasks_run"], 1 + 1 + 1 + 3 + 2) << done.err;
+}
+
+TEST_F(CliTest, DryRunSaysThatNothingWouldRun) {
+  const std::vector<std::string> run = {"run",      "count_lines", "--input", In(),
+                                        "--output", Out(),         "--quiet"};
+  const auto dry = [&run](const std::vector<std::string>& more) {
+    std::vector<std::string> words = run;
+    words.insert(words.end(), more.begin(), more.end());
+    words.emplace_back("--dry-run");
+    return RunMillrace(words);
+  };
+  ASSERT_EQ(RunMillrace(run).exit_code, 0);
+  const Outcome same = dry({});
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_EQ(same.out, Out() + " is up to date: nothing would run\n");
+  EXPECT_EQ(same.err, "");
+  const Outcome forced = dry({"--force"});
+  EXPECT_EQ(forced.exit_code, 0) << forced.err;
+  EXPECT_THAT(forced.out, StartsWith("would replace " + Out() + ": 1 split, 1 part\n"));
+  const Outcome other = dry({"--parts", "2"});
+  EXPECT_EQ(other.exit_code, 73);
+  EXPECT_EQ(other.out, "");
+}
+
+TEST_F(CliTest, DryRunHasItsPlanAsJson) {
+  const std::vector<std::string> run = {"run",      "count_lines", "--input", In(),
+                                        "--output", Out(),         "--json",  "--quiet"};
+  std::vector<std::string> dry = run;
+  dry.emplace_back("--dry-run");
+  const auto last_line = [](const Outcome& outcome) {
+    const std::size_t begin = outcome.out.rfind('\n', outcome.out.size() - 2);
+    return nlohmann::json::parse(outcome.out.substr(begin == std::string::npos ? 0 : begin + 1));
+  };
+  const auto json = last_line(RunMillrace(dry));
+  EXPECT_EQ(json["status"], "done");
+  EXPECT_TRUE(json["run"].is_null());
+  EXPECT_EQ(json["bytes_in"], 6);
+  EXPECT_EQ(json["tasks_run"], 0);
+  const auto expected = nlohmann::json::parse(R"({
+    "parts": 1, "replaces": false,
+    "inputs": [{"name": "lines", "files": 1, "bytes": 6, "splits": 1}],
+    "phases": [
+      {"stage": "stage-1", "kind": "map", "input": "lines", "tasks": 1, "tasks_exact": true,
+       "makes_table": false, "tables_of": [], "outputs": []},
+      {"stage": "stage-1", "kind": "reduce", "input": null, "tasks": 1, "tasks_exact": false,
+       "makes_table": false, "tables_of": [], "outputs": ["counts"]}]})");
+  EXPECT_EQ(json["plan"], expected) << json["plan"];
+  ASSERT_EQ(RunMillrace(run).exit_code, 0);
+  const auto done = last_line(RunMillrace(dry));
+  EXPECT_EQ(done["status"], "up_to_date");
+  EXPECT_FALSE(done.contains("plan"));
 }
 
 }  // namespace
