@@ -8,9 +8,10 @@
 //
 // runs it once undisturbed and then under seeded permutations of all that must not matter: where
 // splits fall, tasks at once, memory, spills after every batch, calls of the combiner, parts,
-// plain, zstd and gzip shards. Output, counters and rejects (or the error) must be the same. What
-// it finds: state kept from record to record, clocks and random devices, combiners that are not
-// associative, orders of unordered containers, counting per task.
+// plain, zstd and gzip shards; and task by task as on a cluster, where some attempts are killed and
+// some tasks attempted twice (task_by_task.h). Output, counters and rejects (or the error) must be
+// the same. What it finds: state kept from record to record, clocks and random devices, combiners
+// that are not associative, orders of unordered containers, counting per task.
 
 #include <cstdint>
 #include <map>

@@ -16,6 +16,7 @@
 #include "mapreduce/engine/output_reader.h"
 #include "mapreduce/formats/tsv_field.h"
 #include "mapreduce/io/file_system.h"
+#include "mapreduce/testing/task_by_task.h"
 
 namespace millrace {
 namespace {
@@ -176,7 +177,10 @@ Result<TestResult> RunGraph(JobGraph graph, const std::string& directory,
   options.scratch_directory = JoinPath(directory, "scratch");
   MR_RETURN_IF_ERROR(files.MakeDirectory(options.output_directory));
   MR_RETURN_IF_ERROR(files.MakeDirectory(options.scratch_directory));
-  MR_ASSIGN_OR_RETURN(const ExecutionResult result, Execute(graph, inputs, options));
+  Random attempts(execution.attempts_seed);
+  MR_ASSIGN_OR_RETURN(const ExecutionResult result,
+                      execution.task_by_task ? ExecuteTaskByTask(graph, inputs, options, attempts)
+                                             : Execute(graph, inputs, options));
   return ReadResult(files, graph, inputs, options, result);
 }
 

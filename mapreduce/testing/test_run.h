@@ -39,6 +39,9 @@ struct TestExecution {
   Compression compression = Compression::kNone;
   bool spill_everything = false;  ///< Spill after every batch of emissions.
   bool call_combiners = true;     ///< False: zero times, as a combiner must bear.
+  /// Each task alone, as on a cluster: some attempts are killed, some tasks attempted twice.
+  bool task_by_task = false;
+  std::uint64_t attempts_seed = 1;  ///< Of which.
   ShardStorage storage = ShardStorage::kPlain;
   std::uint64_t storage_seed = 1;  ///< Of what is random about how inputs are stored.
 };
