@@ -49,6 +49,12 @@ JOBS = {job.name: job for job in (
         ALL_PEERS),
     Job("sessions", "plays", {"plays": "plays-*.tsv"}, ("sessions", "--module", SESSIONS_MODULE),
         frozenset({"duckdb", "polars", "coreutils"})),
+    Job("cooccurrence", "baskets", {"plays": "baskets-*.tsv"},
+        ("cooccurrence", "--param", "user=1", "--param", "track=2"), frozenset({"duckdb"}),
+        memory="512M"),
+    Job("revenue", "report", {"transactions": "txns-*.tsv", "users": "users.tsv",
+                              "products": "products.tsv"},
+        ("revenue", "--param", "unknown=drop"), frozenset({"duckdb"})),
     Job("sort", "tera", {"lines": "tera-*.txt"}, ("sort",), ALL_PEERS - {"mawk"}, memory="256M",
         limits_peers=True),
 )}

@@ -96,6 +96,54 @@ const queries = {
     FROM ${gaps(folder)}
     GROUP BY listener ORDER BY listener`,
 
+  // Each pair of tracks is counted once, and ranked from both sides.
+  cooccurrence: (folder) => `
+    WITH baskets AS MATERIALIZED (
+      SELECT DISTINCT substr(listener, 2)::INTEGER AS listener, substr(track, 2)::INTEGER AS track
+      FROM ${shards(folder, 'baskets-*.tsv', TAB, { listener: 'VARCHAR', track: 'VARCHAR' })}),
+    totals AS (SELECT track, count(*) AS n FROM baskets GROUP BY track),
+    pairs AS MATERIALIZED (
+      SELECT one.track AS track, two.track AS other, count(*) AS together
+      FROM baskets one JOIN baskets two ON one.listener = two.listener AND one.track < two.track
+      GROUP BY one.track, two.track),
+    both_ways AS (
+      SELECT track, other, together FROM pairs
+      UNION ALL
+      SELECT other, track, together FROM pairs),
+    best AS (
+      SELECT track, other, together,
+        row_number() OVER (PARTITION BY track ORDER BY together DESC, other) AS place
+      FROM both_ways
+      QUALIFY place <= 20)
+    SELECT 't' || lpad(best.track::VARCHAR, 7, '0'), place,
+      't' || lpad(other::VARCHAR, 7, '0'), together,
+      floor(1e6::DOUBLE * together / sqrt(of_track.n::DOUBLE * of_other.n))::BIGINT
+    FROM best JOIN totals of_track ON of_track.track = best.track
+      JOIN totals of_other ON of_other.track = other
+    ORDER BY best.track, place`,
+
+  revenue: (folder) => `
+    SELECT country, category, day, sum(amount)::BIGINT, count(*)
+    FROM (SELECT buyer, product, amount, substr(sold_at, 1, 10) AS day
+          FROM ${shards(folder, 'txns-*.tsv', TAB, {
+            txn: 'VARCHAR',
+            buyer: 'VARCHAR',
+            product: 'VARCHAR',
+            amount: 'BIGINT',
+            sold_at: 'VARCHAR',
+          })})
+      JOIN ${shards(folder, 'users.tsv', TAB, {
+        buyer: 'VARCHAR',
+        country: 'VARCHAR',
+        plan: 'VARCHAR',
+      })} USING (buyer)
+      JOIN ${shards(folder, 'products.tsv', TAB, {
+        product: 'VARCHAR',
+        category: 'VARCHAR',
+        price: 'BIGINT',
+      })} USING (product)
+    GROUP BY country, category, day ORDER BY country, category, day`,
+
   sort: (folder) => `SELECT line FROM ${lines(folder, 'tera-*.txt')} ORDER BY line`,
 };
 
