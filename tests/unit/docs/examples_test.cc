@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/unit/docs/page.h"
@@ -55,9 +57,75 @@ TEST_F(ExamplesTest, JoinedMapsValuesComeFirst) {
             "paid\tsong a\npaid\tsong b\npaid\tsong c\n?\tsong b\n");
 }
 
+TEST_F(ExamplesTest, TableIsLookedUpByAMap) {
+  EXPECT_EQ(Output("plays_by_plan", "--input users=users.tsv"), "?\t1\npaid\t3\n");
+  Shell("printf 'bob\\tfree\\nann\\tfree\\n' >> users.tsv");
+  EXPECT_EQ(Output("plays_by_plan", "--input users=users.tsv --max-rejects 1"),
+            "free\t1\npaid\t3\n");
+  EXPECT_EQ(Shell("cut -f 1-3,5- plays_by_plan/_rejects.tsv"),
+            "users\tusers.tsv\t18\tann\\tfree\n");
+}
+
+TEST_F(ExamplesTest, StagesResultIsLookedUpByAnother) {
+  EXPECT_EQ(Output("tracks_of_fans"), "song a\t1\nsong b\t1\nsong c\t1\n");
+}
+
+TEST_F(ExamplesTest, ReduceSetsARecordAside) {
+  EXPECT_EQ(Output("first_of_day", "--max-rejects 1"),
+            "ann\t2026-11-20\tsong c\nann\t2026-11-21\tsong a\nbob\t2026-11-22\tsong b\n");
+  EXPECT_EQ(Shell("cut -f 1-4 first_of_day/_rejects.tsv"),
+            "plays\tplays.tsv\t38\tnot the user's first play of the day\n");
+}
+
+TEST_F(ExamplesTest, RowsOfAnyColumnsKnowNull) {
+  EXPECT_EQ(Output("count_nulls", "", "", "plays.tsv"), "4\t1\n");
+}
+
+TEST_F(ExamplesTest, DocumentsAreNamed) {
+  EXPECT_EQ(Output("count_lines", "--input documents=users.tsv", "", "documents=plays.tsv"),
+            "plays.tsv\t4\nusers.tsv\t1\n");
+}
+
+TEST_F(ExamplesTest, DateIsTheRuns) {
+  EXPECT_EQ(Output("tracks_of_day", "--date 2026-11-22"), "song b\t1\n");
+}
+
+TEST_F(ExamplesTest, JoinsGiveTheSameRowsInBothWays) {
+  const std::vector<std::pair<std::string, std::string>> rows_of = {
+      {"inner", "paid\tsong a\npaid\tsong b\npaid\tsong c\n"},
+      {"left", "?\tsong b\npaid\tsong a\npaid\tsong b\npaid\tsong c\n"},
+      {"semi", "ann\tsong a\nann\tsong b\nann\tsong c\n"},
+      {"anti", "bob\tsong b\n"}};
+  for (const auto& [join, rows] : rows_of) {
+    for (const std::string job : {"join_by_table", "join_by_shuffle"}) {
+      EXPECT_EQ(Output(job, "--input users=users.tsv --param join=" + join, "| LC_ALL=C sort"),
+                rows)
+          << job;
+    }
+  }
+}
+
 TEST_F(ExamplesTest, TopOfEachCountryIsRanked) {
   EXPECT_EQ(Output("longest_by_country", "--param k=2"),
             "?\t1\tsong b\t180999\nSE\t1\tsong a\t180000\nSE\t2\tsong c\t180000\n");
+}
+
+TEST_F(ExamplesTest, QuantilesAreColumns) {
+  EXPECT_EQ(Output("play_lengths"), "?\t180224\t180224\t180224\nSE\t180224\t180224\t180224\n");
+}
+
+TEST_F(ExamplesTest, JsonHasAMemberForEachField) {
+  EXPECT_EQ(Output("mails"),
+            R"({"template":"weekly","user":"ann","tracks":["song a","song b","song c"]})"
+            "\n"
+            R"({"template":"weekly","user":"bob","tracks":["song b"]})"
+            "\n");
+}
+
+TEST_F(ExamplesTest, LogHasTheSameBitsEverywhere) {
+  EXPECT_EQ(Output("log_days"),
+            "2026-11-20\t0.6931471805599453\n2026-11-21\t1.0986122886681098\n"
+            "2026-11-22\t0.6931471805599453\n");
 }
 
 TEST_F(ExamplesTest, StageWritesTwoOutputsOneInDescendingOrder) {

@@ -14,6 +14,7 @@
 #include "mapreduce/io/output_file.h"
 #include "mapreduce/proto/wire_codec.h"
 #include "mapreduce/shuffle/run_writer.h"
+#include "mapreduce/shuffle/table_file.h"
 #include "master/journal.h"
 #include "tests/unit/docs/page.h"
 
@@ -22,10 +23,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// As `hexdump -C` prints it.
+// As `hexdump -C` prints it: `*` stands for lines that are as the one before.
 std::string Dump(const std::string& bytes) {
   std::string dump;
+  bool is_starred = false;
   for (std::size_t at = 0; at < bytes.size(); at += 16) {
+    if (at >= 16 && at + 16 <= bytes.size() && bytes.compare(at, 16, bytes, at - 16, 16) == 0) {
+      if (!is_starred) dump += "*\n";
+      is_starred = true;
+      continue;
+    }
+    is_starred = false;
     char text[32];
     std::snprintf(text, sizeof(text), "%08zx ", at);
     std::string hex = text, shown;
@@ -72,6 +80,16 @@ TEST_F(FormatsTest, TheRunFileShownIsWhatTheWriterMakes) {
   ASSERT_TRUE(info.ok()) << info.error().message();
   const CodeBlock shown = FindBlock("docs/formats/run-file.md", "dump");
   EXPECT_EQ(shown.text, Dump(Contents("run"))) << shown.place;
+}
+
+TEST_F(FormatsTest, TheTableFileShownIsWhatTheWriterMakes) {
+  const auto writer = TableWriter::Create(LocalFileSystem(), Path("table"));
+  ASSERT_TRUE(writer.ok()) << writer.error().message();
+  for (const auto& [key, value] : {std::pair("apple", "3"), {"apply", "1"}, {"pear", "22"}})
+    ASSERT_TRUE((*writer)->Add(key, value).ok());
+  ASSERT_TRUE((*writer)->Close(/*is_durable=*/false).ok());
+  const CodeBlock shown = FindBlock("docs/formats/table-file.md", "dump");
+  EXPECT_EQ(shown.text, Dump(Contents("table"))) << shown.place;
 }
 
 TEST_F(FormatsTest, TheZstdFileShownIsWhatTheWriterMakes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each console block of the pages is run: its commands, in order, in one fresh directory per page,
-// print what the page shows. The example modules lie in build/ of that directory.
+// print what the page shows. The examples, modules and search, lie in build/ of that directory.
 #include <cstdlib>
 #include <filesystem>
 #include <string>
