@@ -65,16 +65,6 @@ std::string DescribeRow(std::string_view row) {
                          .raw = {}});
 }
 
-// Whether a reduce has set aside records of the input, which come in no order.
-bool HasLate(std::string_view rows) {
-  while (!rows.empty()) {
-    const std::string_view row = rows.substr(0, rows.find('\n'));
-    rows.remove_prefix(std::min(row.size() + 1, rows.size()));
-    if (!ParseRejectRow(row).shard.empty()) return true;
-  }
-  return false;
-}
-
 // The first few of the phases up to this one.
 std::vector<std::string> FirstRejects(const RunOutputs& outputs, std::size_t last_phase) {
   std::vector<std::string> first;
@@ -111,7 +101,7 @@ Status CollectRejects(const ClusterPlan& plan, const RunOutputs& outputs, Cluste
     for (const TaskOutput* output : outputs[p]) execution.rejects += output->reject_count;
     EachRejects(outputs[p], [&](std::string_view rows) {
       outcome->rejects.append(rows);
-      has_late = has_late || (!plan.phases[p].is_map() && HasLate(rows));
+      has_late = has_late || (!plan.phases[p].is_map() && HaveLate(rows));
     });
   }
   if (has_late || !AreInOrder(inputs_mapped))

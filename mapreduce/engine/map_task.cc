@@ -49,8 +49,7 @@ class MapSlot final : public Slot {
     Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
                                           : Write(task, split, reject_order, context);
     ThisThreadsRecord() = nullptr;
-    if (!stage_.sources.empty() && !phase_.source->tables.empty())
-      status.Update(environment_.TableStatus());
+    if (!phase_.source->tables.empty()) status.Update(environment_.TableStatus());
     if (status.ok()) return rejects.Close();
     // Damage to a file is never a reject: what was made of it before it was noticed is none,
     // either.

@@ -35,6 +35,15 @@ RejectRow ParseRejectRow(std::string_view row) {
   return parsed;
 }
 
+bool HaveLate(std::string_view rows_of_reduce) {
+  while (!rows_of_reduce.empty()) {
+    const std::string_view row = rows_of_reduce.substr(0, rows_of_reduce.find('\n'));
+    rows_of_reduce.remove_prefix(std::min(row.size() + 1, rows_of_reduce.size()));
+    if (!ParseRejectRow(row).shard.empty()) return true;
+  }
+  return false;
+}
+
 bool AreInOrder(const std::vector<int>& inputs_of_phases) {
   return std::adjacent_find(inputs_of_phases.begin(), inputs_of_phases.end(),
                             std::greater_equal<>()) == inputs_of_phases.end();

@@ -24,6 +24,9 @@ struct RejectRow {
 
 RejectRow ParseRejectRow(std::string_view row);
 
+/// Whether a reduce's rows have records of the input among them, which come in no order.
+bool HaveLate(std::string_view rows_of_reduce);
+
 /// Whether phases that map these inputs, one after the other, come in the order of the inputs.
 bool AreInOrder(const std::vector<int>& inputs_of_phases);
 

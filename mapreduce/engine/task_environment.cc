@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/task_environment.h"
-#include "mapreduce/base/test_hooks.h"
 
 #include <sys/resource.h>
 

@@ -236,11 +236,7 @@ class TaskByTask {
       rows = file->bytes();
     }
     result_.rejects += rejects.count;
-    for (std::string_view rest = rows; is_reduce && !rest.empty();) {
-      const std::string_view row = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(row.size() + 1, rest.size()));
-      has_late_ = has_late_ || !ParseRejectRow(row).shard.empty();
-    }
+    has_late_ = has_late_ || (is_reduce && HaveLate(rows));
     rejects_ += rows;
     return Status::Ok();
   }
