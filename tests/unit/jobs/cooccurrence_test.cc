@@ -16,6 +16,7 @@
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -43,12 +44,6 @@ std::string PlaysOf(const std::string& user, const std::string& tracks) {
 
 TestRun Cooccurrence(const std::string& plays) {
   return TestRun("cooccurrence").Input("plays", plays);
-}
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
 }
 
 TEST(CooccurrenceTest, CountsTheBasketsWithBoth) {

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -35,12 +36,6 @@ TestRun Digest(const Inputs& inputs) {
       .Input("addresses", inputs.addresses)
       .Input("suppressed", inputs.suppressed)
       .Date("2026-11-21");
-}
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
 }
 
 // The key of each line: what a mailer remembers.

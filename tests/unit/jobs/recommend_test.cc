@@ -15,6 +15,7 @@
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -40,12 +41,6 @@ std::string NeighbourOf(const std::string& track, const std::string& other,
 
 TestRun Recommend(const std::string& plays, const std::string& neighbours) {
   return TestRun("recommend").Input("plays", plays).Input("neighbours", neighbours);
-}
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
 }
 
 TEST(RecommendTest, AddsTheScoresOfTheBasketAmongACandidatesNeighbours) {

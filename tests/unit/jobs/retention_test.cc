@@ -12,6 +12,7 @@
 #include "mapreduce/formats/date.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -25,12 +26,6 @@ std::string PlayOn(const std::string& date, const std::string& user) {
 }
 
 TestRun Retention(const std::string& plays) { return TestRun("retention").Input("plays", plays); }
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
-}
 
 TEST(RetentionTest, CountsACohortsUsersByDaysSinceTheirFirst) {
   const std::string plays = PlayOn("2026-11-01", "ann") + PlayOn("2026-11-02", "ann") +

@@ -13,6 +13,7 @@
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -37,12 +38,6 @@ TestRun Revenue(const std::string& transactions) {
 std::string SaleOf(const std::string& user, const std::string& product, const std::string& cents,
                    const std::string& timestamp = "2026-11-21T09:00:00Z") {
   return "t1\t" + user + "\t" + product + "\t" + cents + "\t" + timestamp + "\n";
-}
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
 }
 
 TEST(RevenueTest, AddsUpByCountryCategoryAndDay) {

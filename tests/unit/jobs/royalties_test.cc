@@ -15,6 +15,7 @@
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -40,12 +41,6 @@ std::string PlaysOf(const std::string& track, const std::string& country, int co
 
 TestRun Royalties(const std::string& plays, const std::string& rights, const std::string& pools) {
   return TestRun("royalties").Input("plays", plays).Input("rights", rights).Input("pools", pools);
-}
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
 }
 
 // The columns of a row, of which none is escaped.

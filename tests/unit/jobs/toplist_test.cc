@@ -17,6 +17,7 @@
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/testing/determinism.h"
 #include "mapreduce/testing/test_run.h"
+#include "tests/unit/jobs/reject_reasons.h"
 
 namespace millrace {
 namespace {
@@ -33,12 +34,6 @@ std::string PlayOf(const std::string& user, const std::string& track, const std:
 }
 
 TestRun TopList(const std::string& plays) { return TestRun("toplist").Input("plays", plays); }
-
-std::vector<std::string> ReasonsOf(const TestResult& result) {
-  std::vector<std::string> reasons;
-  for (const TestReject& reject : result.rejects) reasons.push_back(reject.reason);
-  return reasons;
-}
 
 TEST(TopListTest, RanksTheTracksOfEachCountryAndOfTheWorld) {
   const std::string plays = PlayOf("u1", "a", "SE") + PlayOf("u2", "b", "SE") +
