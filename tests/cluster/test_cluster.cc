@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <system_error>
 
 namespace millrace {
 namespace {
@@ -232,7 +233,9 @@ std::string ClusterTest::Strays() {
         !name.starts_with("snapshot-"))
       strays += "state/" + name + "\n";
   }
-  for (fs::recursive_directory_iterator at(root_), end; at != end; ++at) {
+  // Others are at work: what vanishes meanwhile ends the walk, and is no stray.
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(root_, error), end; at != end; at.increment(error)) {
     const std::string name = at->path().filename();
     if (name == ".cluster") {
       at.disable_recursion_pending();
