@@ -11,11 +11,11 @@ namespace millrace {
 namespace {
 
 Status TooManyRejects(std::uint64_t count, std::uint64_t bytes) {
-  return Status::ResourceLimit(
+  return Status::BadData(
       "the task has set aside ", FormatCount(count), " records of ", FormatBytes(bytes),
       ", more than the ", FormatBytes(kRejectBytesMax),
-      " that a task on a cluster may; mend the input, use a smaller --split-size or more --parts, "
-      "or run it without --master");
+      " that a task in a process of its own may; mend the input, use a smaller --split-size or "
+      "more --parts, or run it without --master, --isolate and --check-determinism");
 }
 
 Status AddRejects(FileSystem& files, const RejectRows& rejects, TaskOutput& output) {

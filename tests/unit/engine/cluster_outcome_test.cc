@@ -296,7 +296,7 @@ TEST_F(ClusterOutcomeTest, ReadsRejectsBackFromTheirFile) {
   const PlannedJob planned = PlanByHand(Make(probe::PickyJob, {}), inputs, 1);
   ClusterRun run(planned.job->graph(), Encode(planned, {.split_bytes = 64 * kMebibyte}, {}));
   const Status status = run.Run();
-  EXPECT_EQ(status.code(), StatusCode::kResourceLimit);
+  EXPECT_EQ(status.code(), StatusCode::kBadData);
   EXPECT_THAT(status.message(), HasSubstr("set aside 43,000 records"));
 }
 
