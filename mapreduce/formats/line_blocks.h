@@ -20,25 +20,14 @@
 #include <string>
 
 #include "mapreduce/base/status.h"
+#include "mapreduce/formats/block_reader.h"
 #include "mapreduce/io/shard.h"
 #include "mapreduce/io/shard_reader.h"
 
 namespace millrace {
 
-/// So many bytes can be read behind a block's end (their content means nothing): the parsers look
-/// at 64 bytes at once.
-inline constexpr std::size_t kLineBlockPadding = 64;
-
-/// Whole lines: [begin, end) ends with LF, unless its last line is the shard's last and has none.
-/// Never empty when LineBlockReader gave it.
-struct LineBlock {
-  const char* begin = nullptr;
-  const char* end = nullptr;
-  std::uint64_t offset = 0;  ///< Of `begin` in the shard's decompressed bytes.
-};
-
-/// One thread at a time. Sticky: after an error or the end, Next() only repeats it.
-class LineBlockReader {
+/// Lines as they lie in the file.
+class LineBlockReader final : public BlockReader {
  public:
   /// `reader` was opened for `range` and outlives this; its Finish() stays with the caller. A line
   /// without its LF may have `record_bytes_max` bytes. `shard_path` is for messages.
@@ -47,9 +36,8 @@ class LineBlockReader {
   LineBlockReader(const LineBlockReader&) = delete;
   LineBlockReader& operator=(const LineBlockReader&) = delete;
 
-  /// False at the end of the range. `block` is valid until the next call. Errors: what the reader
-  /// says; kBadData for a line over the limit, wherever the range's reads happen to fall.
-  Result<bool> Next(LineBlock* block);
+  /// kBadData for a line over the limit, wherever the range's reads happen to fall.
+  Result<bool> Next(LineBlock* block) override;
 
   /// Memory held now: a read's room, the longest line so far, and the padding.
   std::size_t buffer_bytes() const { return capacity_; }

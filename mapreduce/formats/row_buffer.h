@@ -24,6 +24,8 @@ class RowBuffer {
   std::size_t capacity() const { return capacity_; }
   std::string_view view() const { return {data_.get(), size_}; }
   void Clear() { size_ = 0; }
+  /// Requires: at most size().
+  void Truncate(std::size_t size) { size_ = size; }
 
   /// Where the next bytes go, with room for `bytes` of them; Commit() makes those written count.
   char* Room(std::size_t bytes) {

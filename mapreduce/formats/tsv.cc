@@ -108,6 +108,13 @@ TsvColumns::TsvColumns(std::vector<int> columns) : columns_(std::move(columns)) 
   for (const int column : columns_) wanted_ = std::max(wanted_, column + 1);
 }
 
+TsvColumns TsvColumns::Packed() const {
+  std::vector<int> packed;
+  int next = 0;
+  for (const int column : columns_) packed.push_back(column == kUnused ? kUnused : next++);
+  return TsvColumns(std::move(packed));
+}
+
 Result<TsvColumns> TsvColumns::Find(std::span<const std::string_view> fields,
                                     std::span<const std::string_view> layout,
                                     const std::map<std::string, int>& overrides,

@@ -94,6 +94,9 @@ class TsvColumns {
         std::vector<int>(std::tuple_size_v<decltype(Row::MillraceFields())>, kUnused));
   }
 
+  /// The same fields in lines that have nothing but the used ones, in the order of MR_FIELDS.
+  TsvColumns Packed() const;
+
   std::size_t field_count() const { return columns_.size(); }
   /// The 0-based column of a field, or kUnused.
   int column(std::size_t field) const { return columns_[field]; }

@@ -23,6 +23,8 @@
 // are again one: each table ends where its successor's first frame begins.
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,6 +48,21 @@ struct ShardFrame {
   std::uint64_t bytes = 0;  ///< 0 for skippable frames.
 };
 
+/// Rows that follow each other, in decompressed bytes: a row begins at `begin`.
+struct RowRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;  ///< UINT64_MAX: to the end of the shard.
+  friend bool operator==(const RowRange&, const RowRange&) = default;
+};
+
+/// What a file of a format with names says of itself; its plan looked at it once.
+struct ShardLayout {
+  std::vector<std::string> columns;  ///< Their names, in order; empty where there are none.
+  std::string dialect;               ///< What else its reader must know, in the format's own words.
+  std::vector<RowRange> rows;        ///< Where rows are, ascending; empty: from the first byte on.
+  friend bool operator==(const ShardLayout&, const ShardLayout&) = default;
+};
+
 /// What InspectShard found.
 struct Shard {
   FileInfo file;
@@ -53,6 +70,7 @@ struct Shard {
   /// From the seek table(s), which count as frames too: together they cover the file. Empty if
   /// there is none.
   std::vector<ShardFrame> frames;
+  std::shared_ptr<const ShardLayout> layout = nullptr;  ///< Null where the format has none.
 };
 
 /// A part of a shard that one reader starts with. Ranges of a shard follow each other without gap.

@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/formats/postgres_rows.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mapreduce/formats/field_splitter.h"
+#include "mapreduce/formats/postgres_lexer.h"
+#include "mapreduce/formats/postgres_scan.h"
+#include "mapreduce/formats/row_block.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+constexpr std::string_view kCopyEnd = "\\.";
+constexpr std::string_view kLoneBackslash = "the line ends in a lone backslash";
+
+// The ranges of a piece; those that follow each other are one.
+std::vector<RowRange> RangesOf(const ShardLayout& layout, const ShardRange& piece) {
+  std::vector<RowRange> ranges;
+  auto at = std::lower_bound(
+      layout.rows.begin(), layout.rows.end(), piece.begin,
+      [](const RowRange& range, std::uint64_t begin) { return range.begin < begin; });
+  for (; at != layout.rows.end() && at->begin < piece.end; ++at) {
+    if (!ranges.empty() && ranges.back().end == at->begin) {
+      ranges.back().end = at->end;
+    } else {
+      ranges.push_back(*at);
+    }
+  }
+  return ranges;
+}
+
+std::string CountMismatch(std::size_t values, std::string_view what, std::size_t columns) {
+  return "has " + std::to_string(values) + " " + std::string(what) + ", and the table has " +
+         std::to_string(columns) + " columns";
+}
+
+// std::popcount is a call where the processor is not known to have the instruction.
+std::size_t CountBits(std::uint64_t bits) {
+  bits -= (bits >> 1) & 0x5555555555555555u;
+  bits = (bits & 0x3333333333333333u) + ((bits >> 2) & 0x3333333333333333u);
+  bits = (bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
+  return static_cast<std::size_t>((bits * 0x0101010101010101u) >> 56);
+}
+
+// Whether a backslash makes the byte at `at` data: an odd number of them stand before it.
+bool IsEscaped(const char* begin, const char* at) {
+  const char* first = at;
+  while (first > begin && first[-1] == '\\') --first;
+  return (at - first) % 2 != 0;
+}
+
+// The first of the whole lines in [from, to) that has not `tabs` TABs or that ends in a lone
+// backslash; `to` if there is none.
+const char* FirstOddLine(const char* from, const char* to, std::size_t tabs_wanted) {
+  const char* line = from;
+  std::size_t tabs_before = 0;
+  std::uint64_t last_backslash = 0;
+  for (const char* at = from; at < to; at += 64) {
+    const Bytes64 bytes(at);
+    const std::uint64_t in_text =
+        to - at < 64 ? (std::uint64_t{1} << (to - at)) - 1 : ~std::uint64_t{0};
+    std::uint64_t ends = bytes.Match('\n') & in_text;
+    std::uint64_t tabs = bytes.Match('\t') & in_text;
+    const std::uint64_t backslashes = bytes.Match('\\');
+    std::uint64_t maybe_escaped = ((backslashes << 1) | last_backslash) & (tabs | ends);
+    last_backslash = backslashes >> 63;
+    std::uint64_t escaped_ends = 0;
+    for (; maybe_escaped != 0; maybe_escaped &= maybe_escaped - 1) {
+      const std::uint64_t bit = maybe_escaped & (~maybe_escaped + 1);
+      if (!IsEscaped(from, at + FirstBit(maybe_escaped))) continue;
+      tabs &= ~bit;
+      escaped_ends |= bit & ends;
+    }
+    for (; ends != 0; ends &= ends - 1) {
+      const std::uint64_t bit = ends & (~ends + 1);
+      const std::size_t tabs_here = CountBits(tabs & (bit - 1));
+      if (tabs_before + tabs_here != tabs_wanted || (escaped_ends & bit) != 0) return line;
+      tabs &= ~(bit - 1);
+      tabs_before = 0;
+      line = at + FirstBit(ends) + 1;
+    }
+    tabs_before += CountBits(tabs);
+  }
+  return to;
+}
+
+/// What both readers have: sticky errors, and the ranges one after the other.
+class RangesReader : public BlockReader {
+ public:
+  RangesReader(const RowsOf& rows, std::vector<int> fields)
+      : fields_(std::move(fields)),
+        column_count_(rows.shard.layout->columns.size()),
+        record_bytes_max_(rows.record_bytes_max),
+        ranges_(RangesOf(*rows.shard.layout, rows.range)),
+        lexer_(rows.reader, rows.shard.file.path, rows.record_bytes_max) {}
+
+  Result<bool> Next(LineBlock* block) final {
+    if (!error_.ok()) return error_;
+    if (is_done_) return false;
+    const Result<bool> more = Read(block);
+    if (!more.ok()) {
+      error_ = more.error();
+      return error_;
+    }
+    if (!*more) is_done_ = true;
+    return *more;
+  }
+
+ protected:
+  virtual Result<bool> Read(LineBlock* block) = 0;
+
+  const RowRange& range() const { return ranges_[range_]; }
+  Status CutOff() const {
+    if (!lexer_.status().ok()) return lexer_.status();
+    return Status::BadData(lexer_.path(), ": ends at byte ", lexer_.offset(),
+                           ", within the rows of a table; dump or copy it again");
+  }
+  Status TooLong(std::uint64_t offset) const {
+    return Status::BadData(lexer_.path(), ": the record at byte ", offset, " has more than ",
+                           record_bytes_max_, " bytes");
+  }
+
+  const std::vector<int> fields_;
+  const std::size_t column_count_;
+  const std::size_t record_bytes_max_;
+  const std::vector<RowRange> ranges_;
+  std::size_t range_ = 0;
+  bool is_in_range_ = false;
+  PostgresLexer lexer_;
+  RowBlock rows_;
+  Status error_;
+
+ private:
+  bool is_done_ = false;
+};
+
+// --- COPY.
+
+class CopyReader final : public RangesReader {
+ public:
+  CopyReader(const RowsOf& rows, std::vector<int> fields, const PostgresDialect& dialect)
+      : RangesReader(rows, std::move(fields)),
+        has_crlf_(dialect.has_crlf),
+        passes_(!has_crlf_ && AreInOrder()),
+        starts_(column_count_ + 2) {}
+
+ private:
+  // Whether lines are what the job wants as they stand.
+  bool AreInOrder() const {
+    if (column_count_ == 0 || fields_.size() != column_count_) return false;
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      if (fields_[i] >= 0 && fields_[i] != static_cast<int>(i)) return false;
+    }
+    return true;
+  }
+
+  Result<bool> Read(LineBlock* block) override {
+    rows_.Clear();
+    while (range_ < ranges_.size()) {
+      if (!is_in_range_ && !lexer_.SkipTo(range().begin)) return CutOff();
+      is_in_range_ = true;
+      if (lexer_.offset() >= range().end) {
+        is_in_range_ = false;
+        ++range_;
+        continue;
+      }
+      MR_ASSIGN_OR_RETURN(const char* const end, WholeLines());
+      if (end == lexer_.at()) {  // The line `\.` of a range that is open.
+        MR_RETURN_IF_ERROR(CheckNothingFollows());
+        return false;
+      }
+      return ReadLines(end, block);
+    }
+    return false;
+  }
+
+  // The end of the whole lines that are there; at() where the next is `\.`.
+  Result<const char*> WholeLines() {
+    std::size_t looked_at = 0;
+    for (;;) {
+      const char* const begin = lexer_.at();
+      const bool has_all = lexer_.OffsetOf(lexer_.end()) >= range().end;
+      const char* const end = has_all ? begin + (range().end - lexer_.offset()) : lexer_.end();
+      const auto bytes = static_cast<std::size_t>(end - begin);
+      const void* const last = ::memrchr(begin + looked_at, '\n', bytes - looked_at);
+      if (last != nullptr) return BeforeCopyEnd(begin, static_cast<const char*>(last) + 1);
+      if (has_all) {
+        return Status::BadData(lexer_.path(), ": no row ends at byte ", range().end,
+                               "; the file changed since it was looked at");
+      }
+      looked_at = bytes;
+      if (!lexer_.ReadMore()) return CutOff();
+    }
+  }
+
+  Result<const char*> BeforeCopyEnd(const char* begin, const char* end) const {
+    const char* at = begin;
+    while ((at = FindBackslashDot(at, end)) != nullptr) {
+      if (at[-1] == '\n' && (at[2] == '\n' || (at[2] == '\r' && at[3] == '\n'))) {
+        if (range().end == UINT64_MAX) return at;
+        return Status::BadData(lexer_.path(), ": the end of a COPY, \\., stands at byte ",
+                               lexer_.OffsetOf(at), " among the rows of a table");
+      }
+      ++at;
+    }
+    return end;
+  }
+
+  Status CheckNothingFollows() {
+    lexer_.Advance(lexer_.at() + kCopyEnd.size());
+    if (!lexer_.SkipBlanks()) return lexer_.status();
+    return Status::BadData(lexer_.path(), ": more stands behind the end of its rows, at byte ",
+                           lexer_.offset());
+  }
+
+  Result<bool> ReadLines(const char* end, LineBlock* block) {
+    const char* line = lexer_.at();
+    if (passes_ && static_cast<std::size_t>(end - line) <= record_bytes_max_) {
+      const char* const odd = FirstOddLine(line, end, column_count_ - 1);
+      if (odd > line) {
+        *block = {.begin = line, .end = odd, .offset = lexer_.offset(), .records = nullptr};
+        lexer_.Advance(odd);
+        return true;
+      }
+    }
+    std::string reason;
+    while (line < end) {
+      const auto* const line_end =
+          static_cast<const char*>(std::memchr(line, '\n', static_cast<std::size_t>(end - line)));
+      const std::size_t bytes = static_cast<std::size_t>(line_end - line);
+      const bool has_cr = has_crlf_ && bytes > 0 && line_end[-1] == '\r';
+      const std::string_view raw(line, bytes - (has_cr ? 1 : 0));
+      const std::uint64_t offset = lexer_.OffsetOf(line);
+      if (raw.size() > record_bytes_max_) {
+        if (rows_.row_count() == 0) return TooLong(offset);
+        break;
+      }
+      if (!AddRow(raw, offset, &reason)) {
+        if (rows_.row_count() > 0) break;  // These first; then the line again.
+        lexer_.Advance(line_end + 1);
+        *block = rows_.Rejected(offset, raw, std::move(reason));
+        return true;
+      }
+      line = line_end + 1;
+    }
+    lexer_.Advance(line);
+    *block = rows_.Block();
+    return true;
+  }
+
+  bool AddRow(std::string_view raw, std::uint64_t offset, std::string* reason) {
+    const char* const end = raw.data() + raw.size();
+    const FoundFields found =
+        SplitFields<Bytes64>(raw.data(), end, static_cast<int>(column_count_) + 1, starts_.data());
+    // A table without columns has rows all the same.
+    const std::size_t count =
+        column_count_ == 0 && raw.empty() ? 0 : static_cast<std::size_t>(found.count);
+    if (found.has_backslash && IsEscaped(raw.data(), end)) {
+      *reason = kLoneBackslash;
+      return false;
+    }
+    if (count != column_count_) {
+      const auto tabs = static_cast<std::size_t>(std::count(raw.begin(), raw.end(), '\t'));
+      *reason = CountMismatch(count > column_count_ ? tabs + 1 : count, "fields", column_count_);
+      return false;
+    }
+    rows_.BeginRow();
+    for (const int field : fields_) {
+      if (field < 0) {
+        rows_.AddEmpty();
+        continue;
+      }
+      const char* const begin = starts_[static_cast<std::size_t>(field)];
+      const char* const next = starts_[static_cast<std::size_t>(field) + 1];
+      rows_.AddEscapedField({begin, static_cast<std::size_t>(next - 1 - begin)});
+    }
+    rows_.EndRow(offset, raw);
+    return true;
+  }
+
+  const bool has_crlf_;
+  const bool passes_;
+  std::vector<const char*> starts_;
+};
+
+// --- INSERT.
+
+class InsertReader final : public RangesReader {
+ public:
+  InsertReader(const RowsOf& rows, std::vector<int> fields, const PostgresDialect& dialect)
+      : RangesReader(rows, std::move(fields)), places_(column_count_ + dialect.generated.size()) {
+    lexer_.set_has_backslash_strings(dialect.has_backslashes);
+    std::vector<std::size_t> place_of;  // By column.
+    for (std::size_t place = 0; place < places_; ++place) {
+      is_generated_.push_back(std::find(dialect.generated.begin(), dialect.generated.end(),
+                                        place) != dialect.generated.end());
+      if (!is_generated_.back()) place_of.push_back(place);
+    }
+    for (const int field : fields_) {
+      const auto column = static_cast<std::size_t>(field);
+      wanted_.push_back(
+          field < 0 || column >= place_of.size() ? -1 : static_cast<int>(place_of[column]));
+    }
+  }
+
+ private:
+  enum class Kind : unsigned char {
+    kNull,
+    kPlain,
+    kTrue,
+    kFalse,
+    kString,
+    kEscapeString,
+    kDefault
+  };
+  // Bytes of the row, counted from its first.
+  struct Value {
+    Kind kind = Kind::kNull;
+    bool has_escapes = false;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+
+  Result<bool> Read(LineBlock* block) override {
+    lexer_.Release();
+    rows_.Clear();
+    if (is_rejected_) return Reject(block);
+    for (;;) {
+      const Status status = ReadRow();
+      const bool has_rows = rows_.row_count() > 0;
+      if (!status.ok()) {
+        if (!has_rows) return status;
+        error_ = status;  // Behind the rows.
+      } else if (is_rejected_ && !has_rows) {
+        return Reject(block);
+      } else if (!is_rejected_ && range_ < ranges_.size() && !lexer_.has_moved() &&
+                 rows_.bytes() < kBlockBytes) {
+        continue;
+      }
+      if (!has_rows) {
+        if (range_ >= ranges_.size()) return false;
+        lexer_.Release();
+        continue;
+      }
+      *block = rows_.Block();
+      return true;
+    }
+  }
+
+  Result<bool> Reject(LineBlock* block) {
+    is_rejected_ = false;
+    *block = rows_.Rejected(rejected_offset_, rejected_, std::move(reason_));
+    return true;
+  }
+
+  // One row, or the end of a range, or what stands between two rows.
+  Status ReadRow() {
+    if (range_ >= ranges_.size()) return Status::Ok();
+    if (!is_in_range_) {
+      if (!lexer_.SkipTo(range().begin) || !lexer_.Has(1)) return CutOff();
+      is_in_range_ = true;
+      is_in_values_ = *lexer_.at() == '(';
+    }
+    for (;;) {
+      if (lexer_.offset() >= range().end) {
+        is_in_range_ = false;
+        ++range_;
+        return Status::Ok();
+      }
+      if (!lexer_.SkipSpace()) return CutOff();
+      if (lexer_.offset() >= range().end) continue;
+      if (!is_in_values_) {
+        bool is_row = false;
+        MR_RETURN_IF_ERROR(ReadHeader(&is_row));
+        if (is_row) return Status::Ok();
+        continue;
+      }
+      const char c = *lexer_.at();
+      if (c == '(') return ReadTuple();
+      if (c == ',') {
+        lexer_.Advance(lexer_.at() + 1);
+        continue;
+      }
+      // `;`, ON CONFLICT DO NOTHING;
+      if (!lexer_.SkipStatement()) return CutOff();
+      is_in_values_ = false;
+    }
+  }
+
+  // INSERT ... VALUES, or INSERT ... DEFAULT VALUES, which is a row.
+  Status ReadHeader(bool* is_row) {
+    const std::size_t known = header_.size();
+    if (known > 0 && lexer_.Has(known) && std::memcmp(lexer_.at(), header_.data(), known) == 0) {
+      lexer_.Advance(lexer_.at() + known);
+      is_in_values_ = true;
+      return Status::Ok();
+    }
+    const std::uint64_t begin = lexer_.offset();
+    lexer_.Mark();
+    int depth = 0;
+    bool is_default = false;
+    for (;;) {
+      const PostgresToken token = lexer_.NextToken();
+      const std::string_view text = lexer_.text();
+      if (token == PostgresToken::kEnd) return CutOff();
+      if (token == PostgresToken::kOther) {
+        if (text == ";") {
+          return Status::BadData(lexer_.path(), ": no INSERT with rows stands at byte ", begin,
+                                 "; the file changed since it was looked at");
+        }
+        depth += text == "(" ? 1 : text == ")" ? -1 : 0;
+      }
+      if (token != PostgresToken::kWord || depth != 0) continue;
+      if (text == "values") break;
+      is_default = text == "default";
+    }
+    if (is_default) {
+      *is_row = true;
+      values_.clear();
+      reason_.clear();
+      FinishRow(begin);
+      is_in_values_ = true;  // What follows ends the statement.
+      lexer_.Unmark();
+      return Status::Ok();
+    }
+    header_ = lexer_.marked();
+    is_in_values_ = true;
+    lexer_.Unmark();
+    return Status::Ok();
+  }
+
+  Status ReadTuple() {
+    const std::uint64_t begin = lexer_.offset();
+    lexer_.Mark();
+    lexer_.Advance(lexer_.at() + 1);
+    values_.clear();
+    reason_.clear();
+    bool is_whole = lexer_.PeekByte() == ')';
+    if (is_whole) lexer_.Advance(lexer_.at() + 1);
+    while (!is_whole) {
+      Value value;
+      if (!ReadPlainValue(&value) && !ReadValue(&value)) {
+        if (!lexer_.status().ok()) return lexer_.status();
+        if (!lexer_.SkipParentheses(1)) return CutOff();
+        if (reason_.empty()) {
+          reason_ = "value " + std::to_string(values_.size() + 1) +
+                    " is no literal; only the server knows what it is";
+        }
+        break;
+      }
+      values_.push_back(value);
+      is_whole = *lexer_.at() == ')';
+      lexer_.Advance(lexer_.at() + 1);
+    }
+    const std::size_t bytes = lexer_.marked().size();
+    if (bytes > record_bytes_max_) return TooLong(begin);
+    FinishRow(begin);
+    lexer_.Unmark();
+    return Status::Ok();
+  }
+
+  std::size_t Place() const { return lexer_.marked().size(); }
+
+  // What most values are: a literal as pg_dump writes it, all of it there, `,` or `)` behind it.
+  // False: nothing was taken.
+  bool ReadPlainValue(Value* value) {
+    const char* const row = lexer_.marked().data();
+    const char* at = lexer_.at();
+    const char* const end = lexer_.end();
+    if (at < end && *at == ' ') ++at;
+    if (end - at < 8) return false;
+    const auto is_end = [&](const char* place) { return *place == ',' || *place == ')'; };
+    const auto take = [&](Kind kind, const char* begin, const char* behind, const char* next) {
+      *value = {.kind = kind,
+                .has_escapes = false,
+                .begin = static_cast<std::size_t>(begin - row),
+                .end = static_cast<std::size_t>(behind - row)};
+      lexer_.Advance(next);
+      return true;
+    };
+    if (*at == '\'') {
+      if (lexer_.has_backslash_strings()) return false;
+      const auto* const quote = static_cast<const char*>(
+          std::memchr(at + 1, '\'', static_cast<std::size_t>(end - at - 1)));
+      if (quote == nullptr || quote + 1 >= end || !is_end(quote + 1)) return false;
+      return take(Kind::kString, at + 1, quote, quote + 1);
+    }
+    if ((*at >= '0' && *at <= '9') || *at == '-') {
+      const char* behind = at + 1;
+      while (behind < end && ((*behind >= '0' && *behind <= '9') || *behind == '.')) ++behind;
+      return behind < end && is_end(behind) && take(Kind::kPlain, at, behind, behind);
+    }
+    if (std::memcmp(at, "NULL", 4) == 0 && is_end(at + 4)) return take(Kind::kNull, at, at, at + 4);
+    if (std::memcmp(at, "true", 4) == 0 && is_end(at + 4)) return take(Kind::kTrue, at, at, at + 4);
+    return std::memcmp(at, "false", 5) == 0 && is_end(at + 5) && take(Kind::kFalse, at, at, at + 5);
+  }
+
+  // A literal; at() is then at the `,` or `)` behind it. False: it is none, or an error.
+  bool ReadValue(Value* value) {
+    if (!lexer_.SkipSpace()) return lexer_.FailCutOff("a row", lexer_.offset() - Place());
+    const char c = *lexer_.at();
+    value->begin = Place();
+    if (c == '\'') {
+      if (!ReadString(value, Kind::kString)) return false;
+    } else if ((c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.') {
+      value->kind = Kind::kPlain;
+      ReadNumber(value);
+    } else if (!ReadWord(value)) {
+      return false;
+    }
+    if (lexer_.at() < lexer_.end() && (*lexer_.at() == ',' || *lexer_.at() == ')')) return true;
+    char next = lexer_.PeekByte();
+    if (next == ':') next = SkipCast();
+    return next == ',' || next == ')';
+  }
+
+  bool ReadString(Value* value, Kind kind) {
+    value->kind = kind;
+    lexer_.Advance(lexer_.at() + 1);
+    value->begin = Place();
+    const bool has_backslashes = kind == Kind::kEscapeString || lexer_.has_backslash_strings();
+    if (!lexer_.SkipString(has_backslashes)) return false;
+    value->has_escapes = lexer_.string_has_escapes();
+    value->end = Place() - 1;
+    return true;
+  }
+
+  void ReadNumber(Value* value) {
+    do {
+      lexer_.Advance(lexer_.at() + 1);
+    } while (lexer_.Has(1) && (IsPostgresWordByte(*lexer_.at()) || *lexer_.at() == '.' ||
+                               *lexer_.at() == '-' || *lexer_.at() == '+'));
+    value->end = Place();
+  }
+
+  // NULL, true, false, DEFAULT, B'101', E'a\n', N'a'.
+  bool ReadWord(Value* value) {
+    char word[8];
+    std::size_t bytes = 0;
+    while (lexer_.Has(1) && IsPostgresWordByte(*lexer_.at()) && bytes < sizeof word) {
+      word[bytes++] = static_cast<char>(*lexer_.at() | 0x20);  // Lower case, of letters.
+      lexer_.Advance(lexer_.at() + 1);
+    }
+    const std::string_view text(word, bytes);
+    value->end = Place();
+    if (text == "null") {
+      value->kind = Kind::kNull;
+    } else if (text == "true") {
+      value->kind = Kind::kTrue;
+    } else if (text == "false") {
+      value->kind = Kind::kFalse;
+    } else if (text == "default" && values_.size() < places_ && is_generated_[values_.size()]) {
+      value->kind = Kind::kDefault;
+    } else if (text == "default") {
+      reason_ = "value " + std::to_string(values_.size() + 1) +
+                " is DEFAULT, which only the server knows";
+      return false;
+    } else if (bytes == 1 && lexer_.Has(1) && *lexer_.at() == '\'' &&
+               (text == "e" || text == "b" || text == "n")) {
+      if (!ReadString(value, text == "e" ? Kind::kEscapeString : Kind::kString)) return false;
+      // N'a ' is of the type character, which loses its blanks on the way to text.
+      const std::string_view row = lexer_.marked();
+      while (text == "n" && value->end > value->begin && row[value->end - 1] == ' ') --value->end;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  // ::timestamp(3) without time zone, ::text[]. The byte behind it.
+  char SkipCast() {
+    for (;;) {
+      const char c = lexer_.PeekByte();
+      if (c == ',' || c == ')' || c == '\0') return c;
+      const PostgresToken token = lexer_.NextToken();
+      if (token == PostgresToken::kWord || token == PostgresToken::kName) continue;
+      if (token == PostgresToken::kNumber) continue;
+      if (token != PostgresToken::kOther) return '\0';
+      if (c == '(' && !lexer_.SkipParentheses(1)) return '\0';
+      if (std::string_view("(:[].").find(c) == std::string_view::npos) return '\0';
+    }
+  }
+
+  // Adds the values, or sets the row aside. The row is what was marked.
+  void FinishRow(std::uint64_t begin) {
+    const std::string_view raw = lexer_.marked();
+    if (reason_.empty() && values_.size() != places_) {
+      reason_ = CountMismatch(values_.size(), "values", places_);
+    }
+    if (!reason_.empty()) {
+      is_rejected_ = true;
+      rejected_ = raw;
+      rejected_offset_ = begin;
+      return;
+    }
+    rows_.BeginRow();
+    for (const int place : wanted_) {
+      if (place < 0) {
+        rows_.AddEmpty();
+      } else {
+        AddValue(raw, values_[static_cast<std::size_t>(place)]);
+      }
+    }
+    rows_.EndRow(begin, raw);
+    if (!lexer_.has_moved()) lexer_.Hold();
+  }
+
+  void AddValue(std::string_view raw, const Value& value) {
+    const std::string_view text = raw.substr(value.begin, value.end - value.begin);
+    switch (value.kind) {
+      case Kind::kNull:
+      case Kind::kDefault:
+        return rows_.AddNull();
+      case Kind::kTrue:
+        return rows_.AddEscapedField("t");
+      case Kind::kFalse:
+        return rows_.AddEscapedField("f");
+      case Kind::kPlain:
+        return rows_.AddEscapedField(text);
+      case Kind::kString:
+      case Kind::kEscapeString:
+        if (!value.has_escapes) return rows_.AddField(text);
+        unescaped_.clear();
+        UnescapePostgresString(
+            text, value.kind == Kind::kEscapeString || lexer_.has_backslash_strings(), &unescaped_);
+        return rows_.AddField(unescaped_);
+    }
+  }
+
+  const std::size_t places_;        // Of a tuple.
+  std::vector<bool> is_generated_;  // By place.
+  std::vector<int> wanted_;         // Place of each field of the line, or -1.
+  bool is_in_values_ = false;
+  std::string header_;  // INSERT ... VALUES
+  std::vector<Value> values_;
+  std::string unescaped_;
+
+  std::string reason_;
+  bool is_rejected_ = false;  // rejected_ is to be handed out next.
+  std::string_view rejected_;
+  std::uint64_t rejected_offset_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BlockReader>> OpenPostgresRows(const RowsOf& rows) {
+  const ShardLayout* const layout = rows.shard.layout.get();
+  if (layout == nullptr) return Status::Internal(rows.shard.file.path, ": was not looked at");
+  MR_ASSIGN_OR_RETURN(const PostgresDialect dialect, PostgresDialect::Parse(layout->dialect));
+  MR_ASSIGN_OR_RETURN(std::vector<int> fields,
+                      ResolveColumns(rows.request, layout->columns, rows.shard.file.path));
+  if (dialect.is_insert) {
+    return std::unique_ptr<BlockReader>(
+        std::make_unique<InsertReader>(rows, std::move(fields), dialect));
+  }
+  return std::unique_ptr<BlockReader>(
+      std::make_unique<CopyReader>(rows, std::move(fields), dialect));
+}
+
+}  // namespace millrace
