@@ -16,12 +16,21 @@
 
 namespace millrace {
 
+/// A flag's value that stands in a job file (cli/job_file.h), spelled as on the command line.
+struct FileValue {
+  std::string flag;   ///< "--input"
+  std::string name;   ///< Of a NAME=VALUE: "plays"; else "".
+  std::string value;  ///< "plays=logs/*.tsv", "" for a switch.
+  std::string place;  ///< "nightly.toml:12:1"
+};
+
 /// One command with what was written behind it, as text.
 struct Arguments {
   const CommandSpec* command = nullptr;
   std::vector<std::string> words;                          ///< As written, behind the command.
   std::string argument;                                    ///< JOB, OUT or SHELL; "" if left out.
   std::map<std::string, std::vector<std::string>> values;  ///< By flag; a switch has {""}.
+  std::vector<FileValue> from_file;  ///< Those of `values` that a job file gave.
 
   bool Has(const std::string& flag) const { return values.contains(flag); }
   /// The flag's value, or `otherwise`.

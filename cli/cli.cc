@@ -20,6 +20,7 @@
 #include "cli/json_report.h"
 #include "cli/master_command.h"
 #include "cli/run_command.h"
+#include "cli/schema_command.h"
 #include "cli/show_commands.h"
 #include "cli/worker_command.h"
 #include "mapreduce/engine/closest_name.h"
@@ -75,6 +76,7 @@ int Dispatch(const Arguments& arguments) {
   if (name == "jobs") return JobsCommand(arguments);
   if (name == "cat") return CatCommand(arguments);
   if (name == "head") return HeadCommand(arguments);
+  if (name == "schema") return SchemaCommand(arguments);
   if (name == "master") return MasterCommand(arguments);
   if (name == "worker") return WorkerCommand(arguments);
   if (name == "status") return StatusCommand(arguments);

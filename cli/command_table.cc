@@ -12,28 +12,40 @@ const FlagSpec kScratch = {"--scratch", "DIR", "where spills go (default: hidden
 const FlagSpec kSplitSize = {"--split-size", "SIZE",
                              "what one map task reads (default: by input size and cores)"};
 const FlagSpec kMaster = {"--master", "ENDPOINT", "the cluster: tcp://HOST:PORT of its master"};
+const FlagSpec kFormat = {"--format", "FORMAT", "what the files are, where their names don't tell"};
+const FlagSpec kDate = {"--date", "YYYY-MM-DD", "for {date} in a pattern"};
 const FlagSpec kQuiet = {"--quiet", "", "no progress, no summary: errors alone"};
 const FlagSpec kName = {"--name", "NAME", "which output, where the job has several"};
 
 std::vector<CommandSpec> MakeCommands() {
   return {
       {"run",
-       "JOB",
+       "JOB|FILE.toml",
        "run a job over input files",
        "  millrace run wordcount --input book.txt --output words\n"
        "  millrace run toplist --input 'logs/plays/{date}/*.tsv.zst' --date 2026-11-21 \\\n"
        "      --param k=10 --output out/2026-11-21\n"
        "  millrace run sort --input 'logs/**/*.gz' --output sorted --parts 8 --compress zstd\n"
+       "  millrace run nightly.toml --date 2026-11-21\n"
        "\n"
        "A PATTERN is a file, a directory (all files below it) or a quoted glob (*, ?, [a-z], **).\n"
        "NAME= says which of the job's inputs it is for; without, it is the first one's.\n"
+       "A job that reads columns reads any FORMAT that has them: csv (delimiter=;, header=no), "
+       "jsonl,\n"
+       "accesslog, pgdump, mysqldump, mysqltab, protobuf, tsv; `dump.sql#TABLE` is a table of a "
+       "dump.\n"
+       "Where a file calls a column otherwise: --param COLUMN=NAME, or its number.\n"
        "DIR appears whole, with its _manifest.json, or not at all. If it is there already and "
        "made\n"
        "from the same inputs, code and parameters, nothing is done.\n"
        "\n"
        "With --master a cluster does it, to the same bytes: its machines must see the inputs and\n"
-       "DIR under the same paths. The same command again follows a run that is under way.\n",
+       "DIR under the same paths. The same command again follows a run that is under way.\n"
+       "\n"
+       "FILE.toml says the same: job = \"toplist\", a flag a line (parts = 4), NAME=VALUE in a\n"
+       "[table]. Flags behind it win; with --dry-run it prints the command line it amounts to.\n",
        {{"--input", "[NAME=]PATTERN", "what to read; several patterns may follow", true},
+        {"--format", "[NAME=]FORMAT", "what the files are, where their names don't tell", true},
         {"--output", "DIR", "where the result goes"},
         {"--param", "K=V", "a parameter of the job", true},
         {"--date", "YYYY-MM-DD", "the logical date, also for {date} in --input, --output"},
@@ -44,6 +56,7 @@ std::vector<CommandSpec> MakeCommands() {
         kSplitSize,
         {"--parts", "N", "part files (default: one per 256MiB of input, at most 1000)"},
         {"--compress", "none|zstd|gzip", "how part files are compressed (default none)"},
+        {"--output-format", "tsv|csv|jsonl", "what rows of columns are written as (default tsv)"},
         {"--max-rejects", "N|P%", "bad records to set aside before the run fails (default 0)"},
         kMaster,
         {"--detach", "", "with --master: print the run's name once it is taken, and leave"},
@@ -69,9 +82,26 @@ std::vector<CommandSpec> MakeCommands() {
        {kName}},
       {"head",
        "OUT",
-       "print an output's first records",
-       "  millrace head out -n 3\n",
-       {{"--lines", "N", "how many (default 10)", false, "-n"}, kName}},
+       "print the first records of an output, or of files in any format",
+       "  millrace head out -n 3\n"
+       "  millrace head users.csv\n"
+       "  millrace head 'dump.sql#public.users' -n 100\n"
+       "\n"
+       "Records of a file are printed as TSV, with all columns; their names go to stderr.\n",
+       {{"--lines", "N", "how many (default 10)", false, "-n"}, kName, kFormat, kDate}},
+      {"schema",
+       "PATTERN",
+       "show what is in files: format, columns, what these hold, and how files differ",
+       "  millrace schema users.csv\n"
+       "  millrace schema 'dump.sql#public.users'\n"
+       "  millrace schema 'logs/{date}/*.jsonl.gz' --date 2026-11-21\n"
+       "\n"
+       "Looks at the first 10,000 records of each file. Of several files the first is the "
+       "measure:\n"
+       "of the others it tells which columns are new, gone, elsewhere or of another kind, and "
+       "ends\n"
+       "with exit code 1 if there are any.\n",
+       {kFormat, kDate, {"--json", "", "a JSON object for each file"}}},
       {"verify",
        "OUT",
        "compare an output, and its inputs, with the manifest's hashes",

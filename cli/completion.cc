@@ -27,6 +27,10 @@ bool TakesJob(const CommandSpec& command) {
   return command.argument.find("JOB") != std::string::npos;
 }
 
+bool TakesJobFile(const CommandSpec& command) {
+  return command.argument.find(".toml") != std::string::npos;
+}
+
 // A single-quoted word of the shells: help texts may hold an apostrophe.
 std::string Quoted(const std::string& text) {
   std::string quoted = "'";
@@ -59,8 +63,11 @@ std::string Bash() {
       script +=
           "      if [[ $COMP_CWORD -eq 2 && $word != -* ]]; then\n"
           "        COMPREPLY=($(compgen -W \"" +
-          std::string(kJobs) +
-          "\" -- \"$word\"))\n"
+          std::string(kJobs) + "\" -- \"$word\")" +
+          (TakesJobFile(command) ? " $(compgen -d -- \"$word\")"
+                                   " $(compgen -f -X '!*.toml' -- \"$word\")"
+                                 : "") +
+          ")\n"
           "        return\n"
           "      fi\n";
     }
@@ -88,6 +95,7 @@ std::string Zsh() {
       "#compdef millrace\n"
       "_millrace() {\n"
       "  local -a commands flags jobs\n"
+      "  local files=\n"
       "  commands=(\n";
   for (const CommandSpec& command : Commands()) {
     script += "    " + Quoted(command.name + ":" + command.summary) + "\n";
@@ -106,6 +114,7 @@ std::string Zsh() {
     }
     script += Quoted("--help:show help") + ")\n";
     if (TakesJob(command)) script += "      jobs=(" + std::string(kJobs) + ")\n";
+    if (TakesJobFile(command)) script += "      files='*.toml'\n";
     if (command.name == "completion") script += "      jobs=(bash zsh fish)\n";
     script += "      ;;\n";
   }
@@ -115,6 +124,7 @@ std::string Zsh() {
       "    _describe 'flag' flags\n"
       "  elif (( CURRENT == 3 && $#jobs )); then\n"
       "    _describe 'argument' jobs\n"
+      "    [[ -n $files ]] && _files -g $files\n"
       "  else\n"
       "    _files\n"
       "  fi\n"

@@ -59,7 +59,10 @@ std::string DescribeJob(const JobRegistration& registration, const Job& job, boo
   }
   text += "\nOutputs:\n";
   for (const OutputSpec& output : graph.outputs) {
-    text += "  " + output.name + " (" + output.extension + ")\n";
+    std::vector<std::string> columns;
+    for (const OutputColumn& column : output.columns) columns.push_back(column.name);
+    text += "  " + output.name + " (" + output.extension +
+            (columns.empty() ? "" : ": " + Join(columns, ", ")) + ")\n";
   }
   if (!job.params().empty()) text += "\nParameters:\n" + DescribeParameters(job.params());
   if (!with_graph) return text;

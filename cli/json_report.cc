@@ -35,7 +35,14 @@ Json Plan(const RunSummary& summary) {
     plan["inputs"].push_back({{"name", input.name},
                               {"files", input.shard_count},
                               {"bytes", input.stored_bytes},
-                              {"splits", input.split_count}});
+                              {"splits", input.split_count},
+                              {"format", input.format},
+                              {"whole", input.whole_count}});
+  }
+  plan["outputs"] = Json::array();
+  for (const OutputSummary& output : summary.outputs) {
+    plan["outputs"].push_back(
+        {{"name", output.name}, {"format", output.format}, {"columns", output.columns}});
   }
   plan["phases"] = Json::array();
   for (const PhaseSummary& phase : summary.planned_phases) {

@@ -11,6 +11,7 @@
 #include "cli/console.h"
 #include "cli/crash_handler.h"
 #include "cli/isolated_rerun.h"
+#include "cli/job_file_merge.h"
 #include "cli/json_report.h"
 #include "cli/private_cluster.h"
 #include "cli/progress.h"
@@ -30,6 +31,13 @@ namespace {
 // Part files have five digits.
 constexpr std::uint64_t kPartsMax = 100'000;
 
+Result<OutputFormat> OutputFormatFlag(const Arguments& arguments) {
+  const std::string name = arguments.Get("--output-format", "tsv");
+  if (const auto format = ParseOutputFormat(name); format.ok()) return *format;
+  return Status::InvalidArgument("this millrace can't write --output-format ", Printable(name),
+                                 "; choose tsv, csv or jsonl");
+}
+
 Result<RunRequest> MakeRequest(const Arguments& arguments) {
   if (arguments.argument.empty()) {
     return Status::InvalidArgument(
@@ -46,6 +54,7 @@ Result<RunRequest> MakeRequest(const Arguments& arguments) {
                      .force = arguments.Has("--force"),
                      .dry_run = arguments.Has("--dry-run")};
   MR_ASSIGN_OR_RETURN(request.output, WithDate("--output", request.output, request.date));
+  request.formats = arguments.All("--format");
   MR_ASSIGN_OR_RETURN(request.params, PairsFlag(arguments, "--param"));
   MR_ASSIGN_OR_RETURN(const WorkFlags work, ReadWorkFlags(arguments));
   request.parallel = work.parallel;
@@ -55,6 +64,7 @@ Result<RunRequest> MakeRequest(const Arguments& arguments) {
                       CountFlag(arguments, "--parts", 1, kPartsMax));
   request.parts = static_cast<int>(parts.value_or(0));
   MR_ASSIGN_OR_RETURN(request.compression, ParseCompression(arguments.Get("--compress", "none")));
+  MR_ASSIGN_OR_RETURN(request.output_format, OutputFormatFlag(arguments));
   MR_ASSIGN_OR_RETURN(request.max_rejects, RejectLimitFlag(arguments, "--max-rejects"));
   return request;
 }
@@ -103,20 +113,27 @@ void Report(const RunSummary& summary, bool is_quiet) {
 
 }  // namespace
 
-int RunCommand(const Arguments& arguments) {
+int RunCommand(const Arguments& given) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string output = arguments.Get("--output");
-  const bool is_json = arguments.Has("--json");
-  const bool is_quiet = arguments.Has("--quiet");
   ResetEnd();
-  if (is_json) PrepareFailureLine(output);
+  if (given.Has("--json")) PrepareFailureLine(given.Get("--output"));
 
   CancelToken cancel;
   SignalGuard signals(cancel);
   const CrashHandler crashes;
+  const Result<Arguments> read = WithJobFile(given);
+  const Arguments& arguments = read.ok() ? *read : given;
+  const std::string output = arguments.Get("--output");
+  const bool is_json = arguments.Has("--json");
+  const bool is_quiet = arguments.Has("--quiet");
+  if (is_json) PrepareFailureLine(output);
   int failure_exit_code = 0;  // Of a cluster's run: says more than the error.
   bool is_detached = false;
   const auto run = [&]() -> Result<RunSummary> {
+    MR_RETURN_IF_ERROR(read.error());
+    // That it can't be written is found again with the report.
+    if (NamesJobFile(given) && arguments.Has("--dry-run"))
+      static_cast<void>(WriteStdout(CommandLine(arguments) + "\n"));
     MR_ASSIGN_OR_RETURN(const RunRequest request, MakeRequest(arguments));
     MR_RETURN_IF_ERROR(LoadModules(arguments.All("--module")));
     MR_RETURN_IF_ERROR(CheckPlaces(arguments));
@@ -145,7 +162,8 @@ int RunCommand(const Arguments& arguments) {
     const int exit_code = is_cancelled             ? signals.exit_code()
                           : failure_exit_code != 0 ? failure_exit_code
                                                    : ExitCode(summary.error());
-    const std::string message = is_cancelled ? signals.word() : summary.error().message();
+    const std::string message =
+        is_cancelled ? signals.word() : WithPlaces(arguments, summary.error()).message();
     PrintMessage(message);
     if (is_json) {
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -58,6 +58,14 @@ std::string Joined(const std::vector<std::string>& words) {
   return text;
 }
 
+// "output toplist: csv of country, rank, track, n".
+std::string WrittenAs(const OutputSummary& output) {
+  return "output " + output.name + ": " + output.format +
+         (output.columns.empty() ? ", whatever --output-format says"
+                                 : " of " + Joined(output.columns)) +
+         "\n";
+}
+
 // "2 tasks or more, looks up in the tables of stage-1, stage-2, writes royalties".
 std::string Work(const PhaseSummary& phase) {
   std::string work = Plural(phase.task_count, "task") + (phase.is_exact ? "" : " or more");
@@ -105,8 +113,14 @@ std::string DryRunReport(const RunSummary& summary) {
       Plural(static_cast<std::uint64_t>(std::max(summary.parts, 0)), "part") + "\n";
   for (const InputSummary& input : summary.inputs) {
     report += "input " + input.name + ": " + Plural(input.shard_count, "file") + ", " +
-              FormatBytes(input.stored_bytes) + ", " + Plural(input.split_count, "split") + "\n";
+              FormatBytes(input.stored_bytes) + ", " + Plural(input.split_count, "split") +
+              (input.is_converted ? ", read as " + Printable(input.format) : "") + "\n";
+    if (input.whole_count > 0) {
+      report +=
+          "  " + Plural(input.whole_count, "large file") + " not split: " + input.why_whole + "\n";
+    }
   }
+  for (const OutputSummary& output : summary.outputs) report += WrittenAs(output);
   std::vector<std::string> names;
   std::size_t width = 0;
   for (const PhaseSummary& phase : summary.planned_phases) {

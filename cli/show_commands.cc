@@ -2,32 +2,52 @@
 #include "cli/show_commands.h"
 
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <optional>
 #include <string_view>
 
 #include "cli/console.h"
+#include "cli/schema_command.h"
+#include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/output_reader.h"
+#include "mapreduce/formats/output_row_ends.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::uint64_t kHeadLines = 10;
 
-// The leading lines of `text`, at most `*lines` of them, which are then counted off.
-std::string_view TakeLines(std::string_view text, std::uint64_t* lines) {
-  std::size_t end = 0;
-  while (*lines > 0 && end < text.size()) {
-    const void* const newline = std::memchr(text.data() + end, '\n', text.size() - end);
-    if (newline == nullptr) return text;
-    end = static_cast<std::size_t>(static_cast<const char*>(newline) - text.data()) + 1;
-    --*lines;
+// The leading rows of `text`, at most `*rows` of them, which are then counted off.
+std::string_view TakeRows(std::string_view text, RowEnds& ends, std::uint64_t* rows) {
+  std::size_t taken = 0;
+  while (*rows > 0 && taken < text.size()) {
+    const std::size_t end = ends.Find(text.substr(taken));
+    if (end == text.npos) return text;
+    taken += end;
+    --*rows;
   }
-  return text.substr(0, end);
+  return text.substr(0, taken);
 }
 
-Status Show(const Arguments& arguments, std::uint64_t lines) {
+// Prints the file's rows, at most `*rows` of them, which are then counted off; a header is none.
+Status ShowFile(OutputReader& reader, OutputFormat format, bool shows_header, std::uint64_t* rows) {
+  RowEnds ends(format);
+  std::uint64_t header_rows = HasHeader(format) ? 1 : 0;
+  while (*rows > 0 || header_rows > 0) {
+    MR_ASSIGN_OR_RETURN(std::string_view block, reader.Next());
+    if (block.empty()) break;
+    if (header_rows > 0) {
+      const std::string_view header = TakeRows(block, ends, &header_rows);
+      block.remove_prefix(header.size());
+      if (shows_header) MR_RETURN_IF_ERROR(WriteStdout(header));
+    }
+    const bool is_all = *rows == std::numeric_limits<std::uint64_t>::max();
+    MR_RETURN_IF_ERROR(WriteStdout(is_all ? block : TakeRows(block, ends, rows)));
+  }
+  return {};
+}
+
+Status Show(const Arguments& arguments, std::uint64_t rows) {
   if (arguments.argument.empty()) {
     return Status::InvalidArgument("which output? see `millrace ", arguments.command->name,
                                    " --help`");
@@ -36,15 +56,11 @@ Status Show(const Arguments& arguments, std::uint64_t lines) {
   MR_ASSIGN_OR_RETURN(const OutputListing listing,
                       ListOutput(files, arguments.argument, arguments.Get("--name")));
   for (const OutputListing::File& file : listing.files) {
-    if (lines == 0) return {};
+    const bool is_first = &file == &listing.files.front();
+    if (rows == 0 && !is_first) return {};
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<OutputReader> reader,
                         OutputReader::Open(files, file.path, file.bytes, listing.compression));
-    while (lines > 0) {
-      MR_ASSIGN_OR_RETURN(const std::string_view block, reader->Next());
-      if (block.empty()) break;
-      const bool is_all = lines == std::numeric_limits<std::uint64_t>::max();
-      MR_RETURN_IF_ERROR(WriteStdout(is_all ? block : TakeLines(block, &lines)));
-    }
+    MR_RETURN_IF_ERROR(ShowFile(*reader, file.format, is_first, &rows));
   }
   return {};
 }
@@ -60,6 +76,8 @@ int HeadCommand(const Arguments& arguments) {
     MR_ASSIGN_OR_RETURN(
         const std::optional<std::uint64_t> lines,
         CountFlag(arguments, "--lines", 0, std::numeric_limits<std::uint64_t>::max() - 1));
+    if (!arguments.argument.empty() && !IsOutput(arguments))
+      return HeadOfFiles(arguments, lines.value_or(kHeadLines));
     return Show(arguments, lines.value_or(kHeadLines));
   };
   return FinishStdout(show());

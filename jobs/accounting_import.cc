@@ -102,7 +102,8 @@ void AccountingImport(Job& job) {
       .Map<ByDay>()
       .GroupBy<1>()
       .Reduce<Book>(currency)
-      .Write<Tsv>("accounting_import");
+      .Write<Tsv>("accounting_import", {"batch", "date", "account", "currency", "debit_cents",
+                                        "credit_cents", "transactions"});
 }
 MR_JOB(accounting_import, AccountingImport, "balanced entries per day, account and currency")
 }  // namespace

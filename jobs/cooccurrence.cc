@@ -52,7 +52,7 @@ class FillBasket {
     }
     Offer(count);
     basket_.clear();
-    for (const auto& [plays, track] : most_played_.Sorted()) basket_.push_back(track);
+    for (const auto& [rank, track] : most_played_.Sorted()) basket_.push_back(track);
     std::sort(basket_.begin(), basket_.end());
     emit(user, basket_);
   }
@@ -193,7 +193,7 @@ void Cooccurrence(Job& job) {
                    .AsTable();
   baskets.Map<WithEachTrack>()
       .Reduce<RankNeighbours>(k, by == "score", weight == "tfidf", similarity, tracks, sizes)
-      .Write<Tsv>("cooccurrence");
+      .Write<Tsv>("cooccurrence", {"track", "rank", "other", "count", "score"});
 }
 MR_JOB(cooccurrence, Cooccurrence, "tracks that the same users play, with their similarity")
 }  // namespace

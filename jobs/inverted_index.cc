@@ -96,7 +96,7 @@ void InvertedIndex(Job& job) {
       .Map<ByTerm>()
       .GroupBy<1>()
       .Reduce<Postings>()
-      .Write<Tsv>("inverted_index");
+      .Write<Tsv>("inverted_index", {"term", "documents", "postings"});
 }
 MR_JOB(inverted_index, InvertedIndex, "which documents hold a term, and how often")
 }  // namespace

@@ -156,7 +156,7 @@ void Recommendations(Job& job) {
   plays.Map<ByUser>()
       .GroupBy<1>()
       .Reduce<Recommend>(k, basket, candidates, similar)
-      .Write<Tsv>("recommend");
+      .Write<Tsv>("recommend", {"user", "rank", "track", "score"});
 }
 MR_JOB(recommend, Recommendations, "tracks for each user, by what is played together")
 }  // namespace

@@ -55,7 +55,7 @@ void Retention(Job& job) {
       .Reduce<DaysSinceFirst>(days)
       .Map<SameCohortDay>()
       .Reduce<Count>()
-      .Write<Tsv>("retention");
+      .Write<Tsv>("retention", {"cohort", "n", "users"});
 }
 MR_JOB(retention, Retention, "how many users of each first day are active n days later")
 }  // namespace

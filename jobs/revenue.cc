@@ -105,7 +105,7 @@ void Revenue(Job& job) {
   auto categories = job.Read<Product>("products", kProducts).Map<ProductCategory>().AsTable();
   transactions.Map<Classify>(countries, categories, unknown == "keep")
       .Reduce<AddUp>()
-      .Write<Tsv>("revenue");
+      .Write<Tsv>("revenue", {"country", "category", "date", "amount_cents", "transactions"});
 }
 MR_JOB(revenue, Revenue, "turnover by country, category and day, of three joined inputs")
 }  // namespace

@@ -188,7 +188,7 @@ void Royalties(Job& job) {
       .Reduce<PayRemainders>()
       .Map<ByHolder>()
       .Reduce<First<HolderTrackCountry, Payout>>()
-      .Write<Tsv>("royalties");
+      .Write<Tsv>("royalties", {"holder", "track", "country", "streams", "amount_micros"});
 }
 MR_JOB(royalties, Royalties, "each country's pool, shared among holders to the last micro")
 }  // namespace

@@ -102,7 +102,8 @@ void TopList(Job& job) {
                                     .Combine<Distinct>()
                                     .GroupBy<1>()
                                     .Reduce<CountListeners>();
-  counts.Map<ByCountry>().Combine<Best>(k).Reduce<Ranked>(k).Write<Tsv>("toplist");
+  counts.Map<ByCountry>().Combine<Best>(k).Reduce<Ranked>(k).Write<Tsv>(
+      "toplist", {"country", "rank", "track", "n"});
 }
 MR_JOB(toplist, TopList, "the most played tracks of each country and of the world")
 }  // namespace

@@ -18,7 +18,7 @@ struct SplitIntoWords {
 
 void WordCount(millrace::Job& job) {
   job.ReadLines("text").Map<SplitIntoWords>().Reduce<millrace::Count>().Write<millrace::Tsv>(
-      "words");
+      "words", {"word", "count"});
 }
 
 MR_JOB(wordcount, WordCount, "how often each word occurs in text")

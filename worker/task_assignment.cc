@@ -2,12 +2,25 @@
 #include "worker/task_assignment.h"
 
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "mapreduce/engine/attempt_directory.h"
 
 namespace millrace {
 namespace {
+
+// With the rows that touch the range; some, if there are any: no rows at all means all bytes.
+std::shared_ptr<const ShardLayout> LayoutOf(const ShardLayout& whole, const ShardRange& range) {
+  auto layout = std::make_shared<ShardLayout>();
+  layout->columns = whole.columns;
+  layout->dialect = whole.dialect;
+  for (const RowRange& rows : whole.rows) {
+    if (rows.end > range.begin && rows.begin < range.end) layout->rows.push_back(rows);
+  }
+  if (layout->rows.empty() && !whole.rows.empty()) layout->rows.push_back(whole.rows.front());
+  return layout;
+}
 
 TaskPiece PieceOf(const ClusterPlan& plan, const SplitPiece& piece) {
   const Shard& shard = plan.inputs[static_cast<std::size_t>(piece.input)]
@@ -17,6 +30,7 @@ TaskPiece PieceOf(const ClusterPlan& plan, const SplitPiece& piece) {
   std::erase_if(frames, [&](const ShardFrame& frame) {
     return frame.stored_offset < piece.range.stored_begin;
   });
+  if (shard.layout != nullptr) of.file.layout = LayoutOf(*shard.layout, piece.range);
   return of;
 }
 
@@ -73,6 +87,9 @@ Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& ta
   assignment.date = plan.plan.date();
   assignment.parts = plan.plan.parts();
   MR_ASSIGN_OR_RETURN(assignment.compression, ParseCompression(plan.plan.compression()));
+  if (const std::string& format = plan.plan.output_format(); !format.empty()) {
+    MR_ASSIGN_OR_RETURN(assignment.output_format, ParseOutputFormat(format));
+  }
   assignment.code = plan.plan.code();
   assignment.directory = plan.plan.directory();
   assignment.modules = places.modules;
@@ -89,6 +106,7 @@ Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& ta
     const Split& split = phase.splits[id.index];
     for (const SplitPiece& piece : split.pieces) assignment.pieces.push_back(PieceOf(plan, piece));
     assignment.stored_bytes = split.stored_bytes;
+    assignment.input_format = plan.inputs[phase.input].format;
     if (phase.is_map_alone()) assignment.part = id.index;
   } else {
     assignment.part = id.index;

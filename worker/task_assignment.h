@@ -17,6 +17,8 @@
 #include "mapreduce/base/status.h"
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/engine/single_task.h"
+#include "mapreduce/formats/file_format.h"
+#include "mapreduce/formats/output_rows.h"
 #include "mapreduce/io/shard.h"
 #include "mapreduce/proto/messages.h"
 #include "mapreduce/shuffle/merge_passes.h"
@@ -28,7 +30,7 @@ namespace millrace {
 /// A piece of a shard.
 struct TaskPiece {
   std::uint32_t shard = 0;  ///< Its number in the plan's input.
-  Shard file;               ///< Its frames: those from the piece's begin on are enough.
+  Shard file;               ///< Of its frames and rows those that the piece needs.
   ShardRange range;
 };
 
@@ -60,6 +62,7 @@ struct TaskAssignment {
   std::string date;
   std::uint32_t parts = 1;
   Compression compression = Compression::kNone;
+  OutputFormat output_format = OutputFormat::kTsv;
   std::string code;       ///< Plan.code; "" is not looked at.
   std::string directory;  ///< Where relative paths of shards start; "" if there are none.
   std::vector<std::string> modules;  ///< Files to load.
@@ -73,6 +76,7 @@ struct TaskAssignment {
   std::string output_directory;
 
   std::vector<TaskPiece> pieces;  ///< Of a map.
+  FileFormat input_format;        ///< Of a map.
   std::uint64_t stored_bytes = 0;
   KeyRange range;                   ///< Of a reduce.
   std::vector<ReduceInput> inputs;  ///< Of a reduce: in the order of (source, map task).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/task_codec.h"
 
+#include <memory>
 #include <utility>
 
 #include "mapreduce/proto/envelope.h"
@@ -94,6 +95,14 @@ void ToProto(const TaskPiece& from, proto::TaskPiece* to) {
     to->add_frame_stored_bytes(frame.stored_bytes);
     to->add_frame_bytes(frame.bytes);
   }
+  if (shard.layout == nullptr) return;
+  to->set_has_layout(true);
+  to->set_dialect(shard.layout->dialect);
+  for (const std::string& column : shard.layout->columns) to->add_columns(column);
+  for (const RowRange& rows : shard.layout->rows) {
+    to->add_row_begins(rows.begin);
+    to->add_row_ends(rows.end);
+  }
 }
 
 void FromProto(const proto::TaskPiece& from, TaskPiece* to, FieldCheck& check) {
@@ -119,6 +128,21 @@ void FromProto(const proto::TaskPiece& from, TaskPiece* to, FieldCheck& check) {
     frame.stored_offset += frame.stored_bytes;
     frame.offset += frame.bytes;
   }
+  if (!from.has_layout()) return;
+  auto layout = std::make_shared<ShardLayout>();
+  layout->columns.assign(from.columns().begin(), from.columns().end());
+  layout->dialect = from.dialect();
+  if (from.row_begins_size() != from.row_ends_size())
+    return check.Fail("TaskPiece.row_ends", "are not as many as the rows");
+  std::uint64_t last = 0;
+  for (int i = 0; i < from.row_begins_size(); ++i) {
+    const RowRange rows{from.row_begins(i), from.row_ends(i)};
+    if (rows.begin < last || rows.end < rows.begin)
+      return check.Fail("TaskPiece.row_begins", "are not in their order");
+    layout->rows.push_back(rows);
+    last = rows.end;
+  }
+  shard.layout = std::move(layout);
 }
 
 void ToProto(const ReduceInput& from, proto::TaskReduceInput* to) {
@@ -236,6 +260,8 @@ Result<std::string> EncodeAssignment(const TaskAssignment& from) {
   to.set_date(from.date);
   to.set_parts(from.parts);
   to.set_compression(static_cast<std::uint32_t>(from.compression));
+  to.set_output_format(static_cast<std::uint32_t>(from.output_format));
+  if (!from.input_format.is_lines()) to.set_input_format(FormatSpec(from.input_format));
   to.set_code(from.code);
   WhereToProto(from, &to);
   for (const TaskPiece& piece : from.pieces) ToProto(piece, to.add_pieces());
@@ -269,6 +295,16 @@ Result<TaskAssignment> DecodeAssignment(std::string_view frame) {
   to.parts = check.Within(from.parts(), 1, kTasksMax, "TaskAssignment.parts");
   to.compression = static_cast<Compression>(
       check.Within(from.compression(), 0, kCompressionMax, "TaskAssignment.compression"));
+  to.output_format = static_cast<OutputFormat>(
+      check.Within(from.output_format(), 0, kOutputFormatMax, "TaskAssignment.output_format"));
+  if (!from.input_format().empty()) {
+    Result<FileFormat> format = ParseFileFormat(from.input_format());
+    if (format.ok()) {
+      to.input_format = *std::move(format);
+    } else {
+      check.Fail("TaskAssignment.input_format", format.error().message());
+    }
+  }
   to.code = from.code();
   WhereFromProto(from, &to, check);
   Each(from.pieces(), kInputBlocksMax, &to.pieces, check, "TaskAssignment.pieces");

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/output_reader.h"
+#include "mapreduce/formats/output_row_ends.h"
 #include "mapreduce/shuffle/run_reader.h"
 #include "mapreduce/shuffle/table_file.h"
 #include "worker/task_ending.h"
@@ -61,18 +63,20 @@ Result<std::optional<std::string>> FirstKey(FileSystem& files, const RunInfo& be
   }
 }
 
-/// The lines of a part, one at a time.
+/// The rows of a part, one at a time; a header is one.
 class Rows {
  public:
-  explicit Rows(std::unique_ptr<OutputReader> reader) : reader_(std::move(reader)) {}
+  Rows(std::unique_ptr<OutputReader> reader, OutputFormat format)
+      : reader_(std::move(reader)), ends_(format) {}
   /// Nothing at the end.
   Result<std::optional<std::string>> Next() {
     std::string row;
     for (;;) {
-      const std::size_t end = rest_.find('\n');
+      const std::size_t end = ends_.Find(rest_);
       row += rest_.substr(0, end);
       if (end != rest_.npos) {
-        rest_.remove_prefix(end + 1);
+        rest_.remove_prefix(end);
+        row.pop_back();  // The LF.
         return std::optional<std::string>(std::move(row));
       }
       MR_ASSIGN_OR_RETURN(rest_, reader_->Next());
@@ -82,6 +86,7 @@ class Rows {
 
  private:
   std::unique_ptr<OutputReader> reader_;
+  RowEnds ends_;
   std::string_view rest_;
 };
 
@@ -90,20 +95,25 @@ struct PlacedPart {
   const PartRecord& part;
 };
 
+OutputFormat FormatOf(const PlacedPart& placed, const TaskAssignment& assignment) {
+  return PartFormat(OutputFormatName(assignment.output_format), placed.part.path);
+}
+
 Result<std::unique_ptr<Rows>> OpenRows(FileSystem& files, const PlacedPart& placed,
-                                       Compression compression) {
+                                       const TaskAssignment& assignment) {
   MR_ASSIGN_OR_RETURN(std::unique_ptr<OutputReader> reader,
                       OutputReader::Open(files, JoinPath(placed.directory, placed.part.path),
-                                         placed.part.bytes, compression));
-  return std::make_unique<Rows>(std::move(reader));
+                                         placed.part.bytes, assignment.compression));
+  return std::make_unique<Rows>(std::move(reader), FormatOf(placed, assignment));
 }
 
 // "row 3: 'x'"; nothing where all rows are the same.
 Result<std::optional<std::string>> FirstRow(FileSystem& files, const PlacedPart& before,
-                                            const PlacedPart& now, Compression compression) {
-  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> a, OpenRows(files, before, compression));
-  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> b, OpenRows(files, now, compression));
-  for (std::uint64_t number = 1;; ++number) {
+                                            const PlacedPart& now,
+                                            const TaskAssignment& assignment) {
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> a, OpenRows(files, before, assignment));
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> b, OpenRows(files, now, assignment));
+  for (std::uint64_t number = HasHeader(FormatOf(now, assignment)) ? 0 : 1;; ++number) {
     MR_ASSIGN_OR_RETURN(const std::optional<std::string> left, a->Next());
     MR_ASSIGN_OR_RETURN(const std::optional<std::string> right, b->Next());
     if (!left && !right) return std::optional<std::string>();
@@ -156,7 +166,7 @@ Status FindDivergence(FileSystem& files, const TaskAssignment& assignment,
     if (before.xxh128 == now.xxh128 && before.bytes == now.bytes) continue;
     MR_ASSIGN_OR_RETURN(const std::optional<std::string> row,
                         FirstRow(files, {reference.output_directory, before},
-                                 {assignment.output_directory, now}, assignment.compression));
+                                 {assignment.output_directory, now}, assignment));
     return diverged("first difference in ", now.path, ", ", row ? *row : "other bytes");
   }
   if (reference.table && reference.table->xxh128 != success.output.table->xxh128) {

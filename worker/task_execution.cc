@@ -55,7 +55,8 @@ class Execution {
     MR_RETURN_IF_ERROR(LoadModules(assignment_.modules, StatusCode::kUnavailable));
     MR_RETURN_IF_ERROR(CheckCode(assignment_));
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job,
-                        DefineJob(assignment_.job, {assignment_.params, assignment_.date}));
+                        DefineJob(assignment_.job, {assignment_.params, assignment_.date,
+                                                    assignment_.output_format}));
     MR_RETURN_IF_ERROR(MakeOutput());
     MR_RETURN_IF_ERROR(OpenTables(job->graph()));
     MR_ASSIGN_OR_RETURN(TaskSuccess success, assignment_.kind == TaskKind::kMap
@@ -145,6 +146,7 @@ class Execution {
     spec.output_directory = assignment_.output_directory;
     if (!assignment_.runs.empty()) spec.run = assignment_.runs.front();
     spec.split.stored_bytes = assignment_.stored_bytes;
+    if (input >= 0) inputs[static_cast<std::size_t>(input)].format = assignment_.input_format;
     for (const TaskPiece& piece : assignment_.pieces) {
       if (input < 0) break;  // ExecuteMapTask says so.
       std::vector<Shard>& shards = inputs[static_cast<std::size_t>(input)].shards;

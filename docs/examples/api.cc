@@ -427,7 +427,7 @@ struct CountFirst {
 
 void BusyDays(Job& job) {
   auto days = job.Read<Play>("plays", kPlays).Map<PlaysPerDay>(0).Reduce<Count>();
-  days.Write<Tsv>("by_day");                                         // OUT/by_day/part-00000.tsv
+  days.Write<Tsv>("by_day", {"day", "plays"});                       // OUT/by_day/part-00000.tsv
   days.Map<CountFirst>().Reduce<Distinct>().Write<Tsv>("by_count");  // OUT/by_count/part-00000.tsv
 }
 MR_JOB(busy_days, BusyDays, "plays per day, by day and by number")

@@ -11,11 +11,18 @@ std::string_view Context::file_name() const {
   return path.substr(path.rfind('/') + 1);
 }
 
+void Context::BeginMadeRecord(const char* line) {
+  while (records_ + 1 < records_end_ && records_[1].line <= line) ++records_;
+  raw_ = records_->raw;
+  current_->BeginMadeRecord(records_->offset);
+}
+
 Status Context::ReportReject(std::string_view raw) {
   if (!failure_.ok()) return failure_;
   is_rejected_ = false;
   const std::uint64_t offset = shard_.empty() ? 0 : current_->offset();
-  return rejects_->Add({input_, shard_, offset, reason_, raw, /*is_late=*/false});
+  return rejects_->Add(
+      {input_, shard_, offset, reason_, records_ == nullptr ? raw : raw_, /*is_late=*/false});
 }
 
 // The folder does not count: a dataset that is moved, or mounted elsewhere, stays the same input.

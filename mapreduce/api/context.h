@@ -18,6 +18,7 @@
 #include "mapreduce/api/table_set.h"
 #include "mapreduce/base/random.h"
 #include "mapreduce/base/status.h"
+#include "mapreduce/formats/block_reader.h"
 
 namespace millrace {
 
@@ -116,11 +117,22 @@ class Context {
     shard_ = shard;
     current_->BeginShard(shard);
   }
-  void BeginBlock(const char* block, std::uint64_t offset) { current_->BeginBlock(block, offset); }
+  void BeginBlock(const LineBlock& block) {
+    if (block.records == nullptr) {
+      records_ = records_end_ = nullptr;
+      current_->BeginBlock(block.begin, block.offset);
+    } else {
+      records_ = block.records->data();
+      records_end_ = records_ + block.records->size();
+      current_->BeginMadeBlock(block.offset);
+    }
+  }
   void BeginRecord(std::string_view raw) {
+    has_random_ = false;
+    if (records_ != nullptr) [[unlikely]]
+      return BeginMadeRecord(raw.data());
     raw_ = raw;
     current_->BeginRecord(raw.data());
-    has_random_ = false;
   }
   void BeginGroup(std::string_view key) {
     group_ = key;
@@ -132,6 +144,9 @@ class Context {
   bool is_rejected() const { return is_rejected_; }
   const Status& failure() const { return failure_; }
   void set_tables(const std::vector<std::shared_ptr<const TableSet>>* tables) { tables_ = tables; }
+  /// Lines are made of another format's rows.
+  void set_is_converted(bool is_converted) { is_converted_ = is_converted; }
+  bool is_converted() const { return is_converted_; }
   /// The records were read before, by another map of the same reader.
   void set_is_repeat(bool is_repeat) { is_repeat_ = is_repeat; }
   bool is_repeat() const { return is_repeat_; }
@@ -147,7 +162,7 @@ class Context {
     return (*tables_)[static_cast<std::size_t>(index)];
   }
   /// Reports the current record, for the reason given to Reject or here.
-  Status ReportReject(std::string_view raw);
+  Status ReportReject(std::string_view raw);  // The line, where the record was made into one.
   Status ReportReject(std::string_view reason, std::string_view raw) {
     Reject(reason);
     return ReportReject(raw);
@@ -157,6 +172,7 @@ class Context {
 
  private:
   void SeedRandom();
+  void BeginMadeRecord(const char* line);
 
   const std::string task_;
   const std::string input_;
@@ -165,12 +181,15 @@ class Context {
   CurrentRecord* const current_;
   std::string shard_;
   std::string_view raw_;
+  const SourceRecord* records_ = nullptr;  // Of the block's lines, from the current one on.
+  const SourceRecord* records_end_ = nullptr;
   std::string_view group_;
   const std::vector<std::shared_ptr<const TableSet>>* tables_ = nullptr;
   const std::vector<std::string>* groups_aside_ = nullptr;
   Status failure_;
   std::vector<std::pair<std::string, std::uint64_t>> counters_;
   std::string reason_;
+  bool is_converted_ = false;
   bool is_repeat_ = false;
   bool is_rejected_ = false;
   bool has_random_ = false;

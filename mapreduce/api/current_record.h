@@ -62,6 +62,17 @@ struct CurrentRecord {
   void BeginRecord(const char* at) {
     record.store(reinterpret_cast<std::uintptr_t>(at), std::memory_order_relaxed);
   }
+  /// A block whose lines aren't the shard's own bytes: each record says where it is.
+  void BeginMadeBlock(std::uint64_t offset_in_shard) {
+    BeginChange();
+    block.store(kMadeBlock, std::memory_order_relaxed);
+    block_offset.store(0, std::memory_order_relaxed);
+    record.store(kMadeBlock + offset_in_shard, std::memory_order_relaxed);
+    EndChange();
+  }
+  void BeginMadeRecord(std::uint64_t offset_in_shard) {
+    record.store(kMadeBlock + offset_in_shard, std::memory_order_relaxed);
+  }
   /// What comes next is no record's fault.
   void EndBlock() { record.store(0, std::memory_order_relaxed); }
   void BeginGroup(std::string_view encoded_key) {
@@ -90,6 +101,8 @@ struct CurrentRecord {
   }
 
  private:
+  static constexpr std::uint64_t kMadeBlock = 1;  // So that no record's place is 0.
+
   static void Copy(std::string_view text, char* to, std::size_t room) {
     const std::size_t bytes = std::min(text.size(), room - 1);
     if (bytes > 0) std::memcpy(to, text.data(), bytes);

@@ -12,6 +12,8 @@
 
 #include "mapreduce/api/context.h"
 #include "mapreduce/api/operators.h"
+#include "mapreduce/formats/file_format.h"
+#include "mapreduce/formats/output_rows.h"
 #include "mapreduce/shuffle/collector.h"
 #include "mapreduce/shuffle/group_reader.h"
 
@@ -28,7 +30,9 @@ struct InputSpec {
 /// A dataset the job writes.
 struct OutputSpec {
   std::string name;
-  std::string extension;  ///< "tsv"
+  std::string extension;              ///< "tsv"
+  std::vector<OutputColumn> columns;  ///< Of rows that can be written in any OutputFormat; or none.
+  OutputFormat format = OutputFormat::kTsv;  ///< Of those rows.
 };
 
 /// Where a stage's records come from: an input, or the reduce of an earlier stage.
@@ -38,6 +42,7 @@ struct StageSource {
   std::string map_name;
   std::vector<int> tables;  ///< Indexes into tables: what its map looks up in.
   int reader = -1;          ///< Of an input: maps with the same one parse it alike.
+  RowRequest request;       ///< Of an input with columns: what of its rows the map looks at.
   bool is_repeat = false;   ///< An earlier one does: it has counted the records, and rejected some.
   std::function<std::unique_ptr<MapOperator>(Context&, EmitSink&)> make_map;  ///< Of an input.
   std::function<std::unique_ptr<RecordMapOperator>(Context&, EmitSink&)>

@@ -3,9 +3,43 @@
 
 #include <algorithm>
 
+#include "mapreduce/api/converted_writer.h"
 #include "mapreduce/base/numbers.h"
+#include "mapreduce/formats/utf8.h"
 
 namespace millrace {
+namespace {
+
+// What the job calls the columns, or else the fields that hold them; a column that nobody names is
+// called by its number. No two have the same name.
+Status NameColumns(std::span<const std::string_view> names, std::vector<OutputColumn>& columns) {
+  std::set<std::string> taken;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    std::string& name = columns[i].name;
+    if (!names.empty()) {
+      name = names[i];
+      if (name.empty()) return Status::InvalidArgument("a column has no name");
+      if (!IsWellFormedUtf8(name)) return Status::InvalidArgument("a column's name is not UTF-8");
+      if (!taken.insert(name).second)
+        return Status::InvalidArgument("two columns are called ", name);
+      continue;
+    }
+    if (name.empty()) name = "column" + std::to_string(i + 1);
+    const std::string base = name;
+    for (int n = 2; !taken.insert(name).second; ++n) name = base + "_" + std::to_string(n);
+  }
+  return {};
+}
+
+// Whether at least one of the outputs is what is asked for.
+bool CanWriteAs(OutputFormat format, const std::vector<OutputSpec>& outputs) {
+  return format == OutputFormat::kTsv || outputs.empty() ||
+         std::any_of(outputs.begin(), outputs.end(), [format](const OutputSpec& output) {
+           return output.format == format || output.extension == OutputFormatName(format);
+         });
+}
+
+}  // namespace
 
 int Job::AddInput(InputSpec input) {
   for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
@@ -29,12 +63,23 @@ std::size_t Job::AddStage(StageSource source) {
   return graph_.stages.size() - 1;
 }
 
-int Job::AddOutput(const std::string& name, std::string_view extension) {
-  for (const OutputSpec& output : graph_.outputs) {
-    if (output.name == name) Fail("the output " + name + " is written twice");
+void Job::AddWrite(std::size_t stage, OutputSpec output, std::span<const std::string_view> names,
+                   std::function<std::unique_ptr<WriteOperator>(RowSink&)> make_writer) {
+  for (const OutputSpec& other : graph_.outputs) {
+    if (other.name == output.name) Fail("the output " + output.name + " is written twice");
   }
-  graph_.outputs.push_back({name, std::string(extension)});
-  return static_cast<int>(graph_.outputs.size()) - 1;
+  status_.Update(NameColumns(names, output.columns).Annotate("output ", output.name));
+  if (!output.columns.empty() && settings_.output_format != OutputFormat::kTsv) {
+    output.format = settings_.output_format;
+    output.extension = OutputFormatName(output.format);
+    make_writer = [make_rows = std::move(make_writer), name = output.name, format = output.format,
+                   columns = output.columns](RowSink& sink) {
+      return std::make_unique<ConvertedWriter>(sink, make_rows, name, format, columns);
+    };
+  }
+  const int index = static_cast<int>(graph_.outputs.size());
+  graph_.stages[stage].writes.push_back({index, std::move(make_writer)});
+  graph_.outputs.push_back(std::move(output));
 }
 
 int Job::AddTable(std::size_t stage) {
@@ -150,33 +195,51 @@ void Job::OrderStages() {
 
 // All columns of the layout, also those this job does not look at: who says where everything is in
 // a file need not know which columns a job uses.
-std::map<std::string, int> Job::ColumnOverrides(const std::string& input,
-                                                std::span<const std::string_view> layout) {
-  std::map<std::string, int> overrides;
+std::vector<ColumnRequest> Job::PlaceColumns(const std::string& input,
+                                             std::span<const std::string_view> layout) {
+  std::vector<ColumnRequest> places;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const std::string column(layout[i]);
     const int default_position = static_cast<int>(i) + 1;
-    ColumnUse use{input, column, default_position, default_position, false};
+    ColumnRequest& place = places.emplace_back(ColumnRequest{column, column, 0});
+    ColumnUse use{input, column, default_position, column, false};
     auto given = settings_.params.find(input + "." + column);
     if (given == settings_.params.end()) given = settings_.params.find(column);
     if (given != settings_.params.end()) {
-      std::int64_t position = 0;
-      if (!ParseInt64(given->second, &position) || position < 1 ||
-          position > TsvColumns::kColumnMax) {
-        Fail("parameter " + given->first + " must be the number of a column, from 1 to " +
-             std::to_string(TsvColumns::kColumnMax) + ", not '" + given->second + "'");
-        position = use.position;
-      }
-      use.position = static_cast<int>(position);
       use.is_set = true;
-      overrides[column] = use.position;
+      use.value = given->second;
+      std::int64_t position = 0;
+      const bool is_number = ParseInt64(given->second, &position);
+      if (given->second.empty() ||
+          (is_number && (position < 1 || position > TsvColumns::kColumnMax))) {
+        Fail("parameter " + given->first + " must be the number of a column, from 1 to " +
+             std::to_string(TsvColumns::kColumnMax) + ", or its name, not '" + given->second + "'");
+      } else if (is_number) {
+        place.number = static_cast<int>(position);
+        use.value = std::to_string(position);  // "007" and "7" are one plan.
+      } else {
+        place.name = given->second;
+      }
     }
     const auto same = [&](const ColumnUse& other) {
       return other.input == input && other.column == column;
     };
     if (std::none_of(columns_.begin(), columns_.end(), same)) columns_.push_back(use);
   }
-  return overrides;
+  return places;
+}
+
+RowRequest Job::RequestOf(const TsvColumns& columns, std::span<const std::string_view> fields,
+                          const std::vector<ColumnRequest>& places) {
+  RowRequest request;
+  for (std::size_t field = 0; field < fields.size(); ++field) {
+    if (columns.column(field) == TsvColumns::kUnused) continue;
+    const auto place = std::find_if(places.begin(), places.end(), [&](const ColumnRequest& each) {
+      return each.column == fields[field];
+    });
+    if (place != places.end()) request.columns.push_back(*place);
+  }
+  return request;
 }
 
 void Job::DeclareColumns() {
@@ -188,14 +251,14 @@ void Job::DeclareColumns() {
       Fail("parameter " + use.column + " could mean several inputs; say " + use.input + "." +
            use.column + "=N");
     }
-    params_.push_back(
-        {.name = inputs > 1 ? use.input + "." + use.column : use.column,
-         .type = "column",
-         .default_value = std::to_string(use.default_position),
-         .value = std::to_string(use.position),
-         .help = "where the column " + use.column + " of " + use.input + " is (1 is the first)",
-         .choices = {},
-         .is_set = use.is_set});
+    params_.push_back({.name = inputs > 1 ? use.input + "." + use.column : use.column,
+                       .type = "column",
+                       .default_value = std::to_string(use.default_position),
+                       .value = use.value,
+                       .help = "where the column " + use.column + " of " + use.input +
+                               " is: number (1 is the first) or name",
+                       .choices = {},
+                       .is_set = use.is_set});
   }
 }
 
@@ -218,6 +281,10 @@ Status Job::Finish() {
   }
   if (graph_.inputs.empty()) Fail("the job reads no input");
   if (graph_.outputs.empty()) Fail("the job writes no output");
+  if (!CanWriteAs(settings_.output_format, graph_.outputs)) {
+    Fail("it can't write as " + std::string(OutputFormatName(settings_.output_format)) +
+         ": none of its outputs has columns; leave out --output-format");
+  }
   for (const StageSpec& stage : graph_.stages) {
     if (stage.has_reduce() && stage.writes_maps) {
       Fail("the Map of " + stage.name +

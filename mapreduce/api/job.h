@@ -17,6 +17,7 @@
 // never stored.
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -29,6 +30,7 @@
 
 #include "mapreduce/api/graph.h"
 #include "mapreduce/api/map_operators.h"
+#include "mapreduce/api/output_columns.h"
 #include "mapreduce/api/params.h"
 #include "mapreduce/api/reduce_operators.h"
 #include "mapreduce/api/reducers.h"
@@ -106,6 +108,10 @@ struct Broken {
   Broken Write(const std::string&) {
     return {};
   }
+  template <class Format, std::size_t N>
+  Broken Write(const std::string&, const std::string_view (&)[N]) {
+    return {};
+  }
   Broken AsTable() { return {}; }
 };
 
@@ -128,6 +134,9 @@ class Reduced {
   /// Writes them to the output `name`, in key order.
   template <class Format>
   Reduced& Write(const std::string& name);
+  /// The same with names for the columns: those of the key, then of the value.
+  template <class Format, std::size_t N>
+  Reduced& Write(const std::string& name, const std::string_view (&columns)[N]);
 
   /// Begins the next stage. M has `void Map(const KeyValue<K, V>&, Emitter<K2, V2>&[, Context&])`.
   template <class M, class... Args>
@@ -194,6 +203,9 @@ class Mapped {
   /// Writes the records in input order: a stage without a reduce.
   template <class Format>
   Mapped& Write(const std::string& name);
+  /// The same with names for the columns: those of the key, then of the value.
+  template <class Format, std::size_t N>
+  Mapped& Write(const std::string& name, const std::string_view (&columns)[N]);
 
  private:
   template <class, class, class...>
@@ -216,18 +228,24 @@ class Source {
 
  private:
   friend class Job;
-  Source(Job& job, int input, int reader, ParserArgs... args)
-      : job_(&job), input_(input), reader_(reader), parser_args_(std::move(args)...) {}
+  Source(Job& job, int input, int reader, RowRequest request, ParserArgs... args)
+      : job_(&job),
+        input_(input),
+        reader_(reader),
+        request_(std::move(request)),
+        parser_args_(std::move(args)...) {}
   Job* job_;
   int input_;
   int reader_;
+  RowRequest request_;
   std::tuple<ParserArgs...> parser_args_;
 };
 
 /// What the user said.
 struct JobSettings {
   std::map<std::string, std::string> params;
-  std::string date;  ///< YYYY-MM-DD or empty.
+  std::string date;                                 ///< YYYY-MM-DD or empty.
+  OutputFormat output_format = OutputFormat::kTsv;  ///< Of outputs with columns.
 };
 
 /// See above. One thread at a time.
@@ -260,9 +278,10 @@ class Job {
   /// The definition's own complaint about the parameters: the run ends with exit code 64.
   void Fail(const std::string& why) { status_.Update(Status::InvalidArgument(why)); }
 
-  /// Rows of TSV files. `layout` names the columns; Row's fields are found among them by name.
-  /// Fields in `unused` keep their default and are not looked at. The user can move a column with
-  /// the parameter COLUMN=N.
+  /// Rows of files in any format with columns. `layout` names those of TSV, in order; Row's fields
+  /// are found among them by name, and by the same name in files that name their columns. Fields in
+  /// `unused` keep their default and are not looked at. The user can say where a column is with the
+  /// parameter COLUMN=N or COLUMN=NAME.
   template <class Row>
   auto Read(const std::string& name, const TsvLayout& layout,
             const std::set<std::string>& unused = {});
@@ -271,16 +290,19 @@ class Job {
   auto Read(const std::string& name);
   /// Lines, as they are.
   Source<LineParser, Line> ReadLines(const std::string& name) {
-    return {*this, AddInput({name, {}, "text", /*has_distinct_names=*/false}), readers_++};
+    return {*this, AddInput({name, {}, "text", /*has_distinct_names=*/false}), readers_++,
+            RowRequest()};
   }
   /// The same where the name of a file says what it is: no two may have the same
   /// Context::file_name(), or the run ends with exit code 64.
   Source<LineParser, Line> ReadDocuments(const std::string& name) {
-    return {*this, AddInput({name, {}, "text", /*has_distinct_names=*/true}), readers_++};
+    return {*this, AddInput({name, {}, "text", /*has_distinct_names=*/true}), readers_++,
+            RowRequest()};
   }
-  /// Rows of TSV files with whatever columns they have.
+  /// Rows with whatever columns the files have.
   Source<AnyRowParser, AnyRow> ReadRows(const std::string& name) {
-    return {*this, AddInput({name, {}, "tsv", /*has_distinct_names=*/false}), readers_++};
+    return {*this, AddInput({name, {}, "tsv", /*has_distinct_names=*/false}), readers_++,
+            RowRequest{.all = true, .columns = {}}};
   }
 
   // What follows is for the framework.
@@ -292,7 +314,9 @@ class Job {
 
   StageSpec& stage(std::size_t index) { return graph_.stages[index]; }
   std::size_t AddStage(StageSource source);
-  int AddOutput(const std::string& name, std::string_view extension);
+  /// `names` are those of the output's columns, where it has some that the job names.
+  void AddWrite(std::size_t stage, OutputSpec output, std::span<const std::string_view> names,
+                std::function<std::unique_ptr<WriteOperator>(RowSink&)> make_writer);
   int AddTable(std::size_t stage);
   /// Names the stage's combiner and reducer, which must fit each other: behind an aggregator, whose
   /// states are the shuffle's values, comes no other Reduce.
@@ -307,13 +331,15 @@ class Job {
   struct ColumnUse {
     std::string input, column;
     int default_position;  // 1-based.
-    int position;          // Effective.
+    std::string value;     // A position, or a name in the files: its own where nothing is said.
     bool is_set;
   };
 
   int AddInput(InputSpec input);
-  std::map<std::string, int> ColumnOverrides(const std::string& input,
-                                             std::span<const std::string_view> layout);
+  std::vector<ColumnRequest> PlaceColumns(const std::string& input,
+                                          std::span<const std::string_view> layout);
+  static RowRequest RequestOf(const TsvColumns& columns, std::span<const std::string_view> fields,
+                              const std::vector<ColumnRequest>& places);
   void DeclareColumns();
   std::vector<int> TablesBefore(std::size_t stage) const;
   void OrderStages();
@@ -325,6 +351,31 @@ class Job {
   std::vector<ParamInfo> params_;
   std::vector<ColumnUse> columns_;
 };
+
+namespace api_internal {
+
+template <std::size_t kNames, std::size_t kColumns>
+inline constexpr bool kNamesEachColumn = kNames == kColumns;
+
+template <class Format, class K, class V, std::size_t N>
+constexpr void CheckColumnNames() {
+  static_assert(FormatWithColumns<Format>,
+                "Write<Format>(name, {columns}): only the rows of Tsv have columns to name");
+  static_assert(!FormatWithColumns<Format> || kNamesEachColumn<N, OutputColumnCount<K, V>()>,
+                "Write<Tsv>(name, {columns}): needs a name for each column of the key, then for "
+                "each of the value, no more and no fewer");
+}
+
+template <class Format, class K, class V>
+void AddWrite(Job& job, std::size_t stage, const std::string& name,
+              std::span<const std::string_view> columns) {
+  OutputSpec output{name, std::string(Format::kExtension), {}};
+  if constexpr (FormatWithColumns<Format>) output.columns = OutputColumnsOf<K, V>();
+  job.AddWrite(stage, std::move(output), columns,
+               Factory<FormatWriteOperator<Format, K, V>, RowSink&>());
+}
+
+}  // namespace api_internal
 
 template <class T>
 T Job::Param(const std::string& name, T default_value, std::string help,
@@ -360,14 +411,23 @@ auto Job::Read(const std::string& name, const TsvLayout& layout,
   if constexpr (!HasFields<Row>) {
     return api_internal::Broken();
   } else {
-    const std::map<std::string, int> overrides = ColumnOverrides(name, layout.names());
-    const Result<TsvColumns> columns = TsvColumns::For<Row>(layout, overrides, unused);
-    if (!columns.ok()) status_.Update(columns.error().Annotate("input ", name));
+    const std::vector<ColumnRequest> places = PlaceColumns(name, layout.names());
+    std::map<std::string, int> overrides;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      // A column said by name is in none of TSV's fields: it gets one behind them all.
+      if (places[i].number > 0) overrides[places[i].column] = places[i].number;
+      if (places[i].number == 0 && places[i].name != places[i].column)
+        overrides[places[i].column] = static_cast<int>(places.size() + i) + 1;
+    }
+    const Result<TsvColumns> found = TsvColumns::For<Row>(layout, overrides, unused);
+    if (!found.ok()) status_.Update(found.error().Annotate("input ", name));
+    const TsvColumns columns = found.ok() ? *found : TsvColumns::None<Row>();
+    const auto fields = std::apply([](const auto&... field) { return std::array{field.name...}; },
+                                   Row::MillraceFields());
     InputSpec input{name, {}, "tsv", /*has_distinct_names=*/false};
     for (const std::string_view column : layout.names()) input.columns.emplace_back(column);
-    return Source<TsvParser<Row>, Row, TsvColumns>(
-        *this, AddInput(std::move(input)), readers_++,
-        columns.ok() ? *columns : TsvColumns::None<Row>());
+    return Source<TsvParser<Row>, Row, TsvColumns>(*this, AddInput(std::move(input)), readers_++,
+                                                   RequestOf(columns, fields, places), columns);
   }
 }
 
@@ -400,6 +460,7 @@ auto Source<Parser, Record, ParserArgs...>::Map(Args... args) {
     StageSource source;
     source.input = input_;
     source.reader = reader_;
+    source.request = request_;
     source.map_name = api_internal::TypeName<M>();
     source.tables = api_internal::TablesIn(args...);
     source.make_map = api_internal::OperatorFactory<ShardMapOperator<Parser, M>, MapOperator>(
@@ -438,9 +499,15 @@ auto Reduced<K, V>::Map(Args... args) {
 template <class K, class V>
 template <class Format>
 Reduced<K, V>& Reduced<K, V>::Write(const std::string& name) {
-  job_->stage(stage_).writes.push_back(
-      {job_->AddOutput(name, Format::kExtension),
-       api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
+  api_internal::AddWrite<Format, K, V>(*job_, stage_, name, {});
+  return *this;
+}
+
+template <class K, class V>
+template <class Format, std::size_t N>
+Reduced<K, V>& Reduced<K, V>::Write(const std::string& name, const std::string_view (&columns)[N]) {
+  api_internal::CheckColumnNames<Format, K, V, N>();
+  api_internal::AddWrite<Format, K, V>(*job_, stage_, name, columns);
   return *this;
 }
 
@@ -453,9 +520,16 @@ template <class K, class V>
 template <class Format>
 Mapped<K, V>& Mapped<K, V>::Write(const std::string& name) {
   job_->stage(stage_).writes_maps = true;
-  job_->stage(stage_).writes.push_back(
-      {job_->AddOutput(name, Format::kExtension),
-       api_internal::Factory<FormatWriteOperator<Format, K, V>, RowSink&>()});
+  api_internal::AddWrite<Format, K, V>(*job_, stage_, name, {});
+  return *this;
+}
+
+template <class K, class V>
+template <class Format, std::size_t N>
+Mapped<K, V>& Mapped<K, V>::Write(const std::string& name, const std::string_view (&columns)[N]) {
+  api_internal::CheckColumnNames<Format, K, V, N>();
+  job_->stage(stage_).writes_maps = true;
+  api_internal::AddWrite<Format, K, V>(*job_, stage_, name, columns);
   return *this;
 }
 

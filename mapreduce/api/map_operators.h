@@ -12,10 +12,12 @@
 #include <new>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "mapreduce/api/operators.h"
 #include "mapreduce/api/signature.h"
+#include "mapreduce/formats/tsv.h"
 
 namespace millrace {
 namespace api_internal {
@@ -127,12 +129,18 @@ class ShardMapOperator final : public MapOperator {
  public:
   template <class ParserArgs, class... Args>
   ShardMapOperator(const ParserArgs& parser_args, Context& context, EmitSink& sink, Args&&... args)
-      : parser_(std::make_from_tuple<Parser>(parser_args)),
+      : parser_(MakeParser(parser_args, context.is_converted())),
         context_(context),
         caller_(context, sink, std::forward<Args>(args)...) {}
 
   Status MapBlock(const LineBlock& block) override {
-    context_.BeginBlock(block.begin, block.offset);
+    context_.BeginBlock(block);
+    if (!block.reject.empty()) {
+      ++record_count_;
+      context_.BeginRecord({block.begin, 0});
+      caller_.Reject(block.reject, block.records->front().raw);
+      return caller_.status();
+    }
     LineBlock rest = block;
     std::string what;
     std::string_view current;
@@ -156,6 +164,17 @@ class ShardMapOperator final : public MapOperator {
 
  private:
   using Record = typename api_internal::MapOf<Mapper>::Record;
+
+  // Lines that were made of another format's rows have no other fields than the used ones.
+  template <class ParserArgs>
+  static Parser MakeParser(const ParserArgs& args, bool is_converted) {
+    if constexpr (std::is_same_v<ParserArgs, std::tuple<TsvColumns>>) {
+      return Parser(is_converted ? std::get<0>(args).Packed() : std::get<0>(args));
+    } else {
+      return std::make_from_tuple<Parser>(args);
+    }
+  }
+
   static constexpr bool kHasPrefetch = api_internal::HasPrefetch<Mapper, Record>;
   static constexpr std::size_t kAheadMax = kHasPrefetch ? 16 : 1;
 

@@ -4,6 +4,8 @@
 
 // Output formats, and the operator that turns emitted records into rows of one. A format whose
 // AppendRow returns bool can fail: false ends the run with exit code 65 and the format's kFailure.
+// One with kHasColumns makes lines of TSV with a column for each of ForEachColumn
+// (output_columns.h); they can be written in other formats, too.
 
 #include <cstring>
 #include <string_view>
@@ -22,6 +24,7 @@ namespace millrace {
 /// Tab-separated columns of key and value, escaped as PostgreSQL's COPY writes text.
 struct Tsv {
   static constexpr std::string_view kExtension = "tsv";
+  static constexpr bool kHasColumns = true;
   template <class K, class V>
   static void AppendRow(RowBuffer& out, const K& key, const V& value) {
     AppendTsvRow(out, AsColumns(key), AsColumns(value));
@@ -38,6 +41,12 @@ struct Text {
     to[line.size()] = '\n';
     out.Commit(line.size() + 1);
   }
+};
+
+/// Whether the rows of a format have columns, which can be named.
+template <class Format>
+concept FormatWithColumns = requires {
+  requires Format::kHasColumns;
 };
 
 template <class Format, class K, class V>

@@ -9,6 +9,7 @@
 #include "mapreduce/base/size.h"
 #include "mapreduce/engine/input_patterns.h"
 #include "mapreduce/engine/utf8.h"
+#include "mapreduce/formats/output_rows.h"
 #include "mapreduce/proto/limits.h"
 
 namespace millrace {
@@ -64,6 +65,9 @@ Status CheckPlan(const proto::Plan& plan) {
     return Status::Corrupt(plan.parts(), " parts are not from 1 to ", kTasksMax);
   if (const auto known = ParseCompression(plan.compression()); !known.ok())
     return Status::Corrupt("its output has an ", known.error().message());
+  if (const std::string& format = plan.output_format();
+      !format.empty() && (format == "tsv" || !ParseOutputFormat(format).ok()))
+    return Status::Corrupt("its output is written as '", Printable(format), "'");
   const std::string& directory = plan.directory();
   if (!IsUtf8(directory) || (!directory.empty() && directory.front() != '/'))
     return Status::Corrupt("the working directory is no absolute path");

@@ -16,13 +16,34 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 // By their byte in InputFiles.compression.
 constexpr Compression kCompressions[] = {Compression::kNone, Compression::kZstd,
                                          Compression::kGzip};
 
 // ---- To bytes -----------------------------------------------------------------------------------
+
+// Files of one dataset mostly have the same columns, next to each other.
+void PutLayout(const ShardLayout* layout, proto::InputFiles& to) {
+  if (layout == nullptr) return to.add_shard_layouts(0);
+  const auto is_same = [&](const proto::Layout& known) {
+    return known.dialect() == layout->dialect &&
+           std::equal(known.columns().begin(), known.columns().end(), layout->columns.begin(),
+                      layout->columns.end());
+  };
+  if (to.layouts_size() == 0 || !is_same(to.layouts(to.layouts_size() - 1))) {
+    proto::Layout& added = *to.add_layouts();
+    added.set_dialect(layout->dialect);
+    for (const std::string& column : layout->columns) added.add_columns(column);
+  }
+  to.add_shard_layouts(static_cast<std::uint32_t>(to.layouts_size()));
+  to.add_row_counts(static_cast<std::uint32_t>(layout->rows.size()));
+  for (const RowRange& rows : layout->rows) {
+    to.add_row_begins(rows.begin);
+    to.add_row_ends(rows.end);
+  }
+}
 
 void Put(const std::vector<Shard>& shards, proto::InputFiles& to) {
   for (std::size_t s = 0; s < shards.size(); ++s) {
@@ -32,6 +53,7 @@ void Put(const std::vector<Shard>& shards, proto::InputFiles& to) {
     const auto* const known =
         std::find(std::begin(kCompressions), std::end(kCompressions), shard.compression);
     to.mutable_compression()->push_back(static_cast<char>(known - std::begin(kCompressions)));
+    PutLayout(shard.layout.get(), to);
     if (shard.frames.empty()) continue;
     to.add_framed_shards(static_cast<std::uint32_t>(s));
     to.add_frame_counts(static_cast<std::uint32_t>(shard.frames.size()));
@@ -112,10 +134,52 @@ Status TakeFrames(const proto::InputFiles& from, std::vector<Shard>& shards) {
   return {};
 }
 
+Status TakeLayouts(const proto::InputFiles& from, std::vector<Shard>& shards) {
+  if (from.row_begins_size() != from.row_ends_size())
+    return Status::Corrupt("columns of rows are not equally long");
+  std::vector<std::shared_ptr<const ShardLayout>> without_rows(
+      static_cast<std::size_t>(from.layouts_size()));  // They can be shared.
+  int next_count = 0;
+  int next = 0;  // Of all ranges of rows.
+  for (std::size_t s = 0; s < shards.size(); ++s) {
+    const std::uint32_t number = from.shard_layouts(static_cast<int>(s));
+    if (number == 0) continue;
+    if (number > static_cast<std::uint32_t>(from.layouts_size()) ||
+        next_count == from.row_counts_size() ||
+        from.row_counts(next_count) > static_cast<std::uint32_t>(from.row_begins_size() - next)) {
+      return Status::Corrupt("a layout that is not there");
+    }
+    const proto::Layout& known = from.layouts(static_cast<int>(number) - 1);
+    std::shared_ptr<const ShardLayout>& shared = without_rows[number - 1];
+    if (from.row_counts(next_count) == 0 && shared != nullptr) {
+      shards[s].layout = shared;
+      ++next_count;
+      continue;
+    }
+    auto layout = std::make_shared<ShardLayout>();
+    layout->columns.assign(known.columns().begin(), known.columns().end());
+    layout->dialect = known.dialect();
+    const int end = next + static_cast<int>(from.row_counts(next_count++));
+    for (std::uint64_t last = 0; next < end; ++next) {
+      const RowRange rows{from.row_begins(next), from.row_ends(next)};
+      if (rows.begin < last || rows.end < rows.begin)
+        return Status::Corrupt("its rows are not in their order");
+      layout->rows.push_back(rows);
+      last = rows.end;
+    }
+    if (layout->rows.empty()) shared = layout;
+    shards[s].layout = std::move(layout);
+  }
+  if (next != from.row_begins_size() || next_count != from.row_counts_size())
+    return Status::Corrupt("shards have other rows than there are");
+  return {};
+}
+
 Status TakeShards(const proto::PlanInput& planned, const proto::InputFiles& from,
                   std::vector<Shard>& shards) {
   const int count = planned.shards_size();
   if (from.mtime_ns_size() != count || from.inode_size() != count ||
+      from.shard_layouts_size() != count ||
       from.compression().size() != static_cast<std::size_t>(count))
     return Status::Corrupt("columns of its files are not as long as its shards");
   shards.resize(static_cast<std::size_t>(count));
@@ -129,7 +193,8 @@ Status TakeShards(const proto::PlanInput& planned, const proto::InputFiles& from
     if (code >= std::size(kCompressions)) return Status::Corrupt("compression ", +code, " is none");
     shard.compression = kCompressions[code];
   }
-  return TakeFrames(from, shards);
+  MR_RETURN_IF_ERROR(TakeFrames(from, shards));
+  return TakeLayouts(from, shards);
 }
 
 Status TakePhase(const proto::ClusterPhase& from, ClusterPhase& to) {
@@ -157,6 +222,12 @@ Status Take(proto::ClusterPlan& from, ClusterPlan& to) {
     const proto::PlanInput& planned = from.plan().inputs(i);
     ExecutionInput& input = to.inputs.emplace_back();
     input.name = planned.name();
+    if (!planned.format().empty()) {
+      Result<FileFormat> format = ParseFileFormat(planned.format());
+      if (!format.ok())
+        return Status::Corrupt("the input ", input.name, ": ", format.error().message());
+      input.format = *std::move(format);
+    }
     MR_RETURN_IF_ERROR(
         TakeShards(planned, from.inputs(i), input.shards).Annotate("the input ", input.name));
   }

@@ -11,25 +11,35 @@
 
 #include "mapreduce/base/hash.h"
 #include "mapreduce/engine/file_digest.h"
+#include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/output_reader.h"
 #include "mapreduce/engine/plan.h"
+#include "mapreduce/formats/output_row_ends.h"
 
 namespace millrace {
 namespace {
 
-// A place in decompressed bytes; records are lines and count from 1.
-struct Place {
-  std::uint64_t offset = 0, record = 1;
+// A place in decompressed bytes; records count from 1, 0 is a header.
+class Place {
+ public:
+  explicit Place(OutputFormat format) : ends_(format), record_(HasHeader(format) ? 0 : 1) {}
   void Skip(std::string_view bytes) {
-    offset += bytes.size();
-    record += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+    offset_ += bytes.size();
+    for (std::size_t end; (end = ends_.Find(bytes)) != bytes.npos; bytes.remove_prefix(end))
+      ++record_;
   }
+  std::uint64_t offset() const { return offset_; }
+  std::uint64_t record() const { return record_; }
+
+ private:
+  RowEnds ends_;
+  std::uint64_t offset_ = 0, record_;
 };
 
 // Where two streams of bytes first differ; nothing where they are the same.
 Result<std::optional<Place>> FirstDifference(OutputReader& before, OutputReader& now,
-                                             const CancelToken& cancel) {
-  Place place;
+                                             OutputFormat format, const CancelToken& cancel) {
+  Place place(format);
   std::string_view a, b;
   while (true) {
     if (a.empty()) {
@@ -148,13 +158,15 @@ class Comparison {
       Add(path, ": ", (old_file.ok() ? new_file.error() : old_file.error()).message());
       return {};
     }
-    const Result<std::optional<Place>> place = FirstDifference(**old_file, **new_file, cancel_);
+    const OutputFormat format = PartFormat(pair_.before.plan().output_format(), path);
+    const Result<std::optional<Place>> place =
+        FirstDifference(**old_file, **new_file, format, cancel_);
     if (!place.ok()) {
       if (place.error().code() == StatusCode::kCancelled) return place.error();
       Add(path, ": ", place.error().message());
     } else if (*place) {
-      Add(path, " differs from byte ", std::to_string((*place)->offset), " on, in record ",
-          std::to_string((*place)->record));
+      Add(path, " differs from byte ", std::to_string((*place)->offset()), " on, in record ",
+          std::to_string((*place)->record()));
     } else {
       Add(path, " has the same records in other bytes");
     }

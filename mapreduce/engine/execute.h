@@ -19,6 +19,7 @@
 #include "mapreduce/base/hash.h"
 #include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/status.h"
+#include "mapreduce/formats/file_format.h"
 #include "mapreduce/io/shard.h"
 
 namespace millrace {
@@ -27,6 +28,7 @@ namespace millrace {
 struct ExecutionInput {
   std::string name;
   std::vector<Shard> shards;
+  FileFormat format = {};  ///< Of all shards.
 };
 
 /// How many records may be set aside before the run fails.

@@ -14,6 +14,7 @@
 #include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/plan_fingerprint.h"
 #include "mapreduce/engine/utf8.h"
+#include "mapreduce/formats/output_rows.h"
 
 namespace millrace {
 namespace {
@@ -94,14 +95,20 @@ class Encoder {
     json["date"] = Text(plan.date());
     json["parts"] = plan.parts();
     json["compression"] = Text(plan.compression());
+    if (!plan.output_format().empty()) json["output_format"] = Text(plan.output_format());
     json["directory"] = Text(plan.directory());
     json["inputs"] = List(plan.inputs(), [this](const proto::PlanInput& input) {
-      return Json{{"name", Text(input.name())},
-                  {"shards", List(input.shards(), [this](const proto::InputShard& shard) {
-                     return Json{{"path", Text(shard.path())},
-                                 {"bytes", shard.stored_bytes()},
-                                 {"xxh128", Text(shard.xxh128())}};
-                   })}};
+      Json to{{"name", Text(input.name())}};
+      if (!input.format().empty()) {
+        to["format"] = Text(input.format());
+        to["layout_xxh128"] = Text(input.layout());
+      }
+      to["shards"] = List(input.shards(), [this](const proto::InputShard& shard) {
+        return Json{{"path", Text(shard.path())},
+                    {"bytes", shard.stored_bytes()},
+                    {"xxh128", Text(shard.xxh128())}};
+      });
+      return to;
     });
     return json;
   }
@@ -208,10 +215,15 @@ class Decoder {
     plan.set_date(Text(json, "date"));
     plan.set_parts(Number32(json, "parts"));
     plan.set_compression(Text(json, "compression"));
+    if (json.contains("output_format")) plan.set_output_format(Text(json, "output_format"));
     plan.set_directory(Text(json, "directory"));
     for (const Json& input : List(json, "inputs")) {
       proto::PlanInput& to = *plan.add_inputs();
       to.set_name(Text(input, "name"));
+      if (input.contains("format")) {
+        to.set_format(Text(input, "format"));
+        to.set_layout(Digest(input, "layout_xxh128"));
+      }
       for (const Json& shard : List(input, "shards")) {
         proto::InputShard& to_shard = *to.add_shards();
         to_shard.set_path(Text(shard, "path"));
@@ -236,6 +248,13 @@ bool StaysInside(std::string_view path) {
   }
 }
 
+// There is none for the format that is written where nothing is said.
+bool KnowsOutputFormat(const proto::Plan& plan) {
+  const std::string& name = plan.output_format();
+  return name.empty() ||
+         (name != OutputFormatName(OutputFormat::kTsv) && ParseOutputFormat(name).ok());
+}
+
 // What a well-typed manifest claims that can't be; empty if all fits together.
 std::string Contradiction(const proto::Manifest& manifest) {
   const proto::Plan& plan = manifest.plan();
@@ -247,6 +266,7 @@ std::string Contradiction(const proto::Manifest& manifest) {
     return "unknown compression '" + plan.compression() + "'";
   }
   std::set<std::string_view> paths = {kManifestName, kSuccessName};
+  if (!KnowsOutputFormat(plan)) return "unknown output format '" + plan.output_format() + "'";
   const auto is_bad = [&paths](const proto::FileRecord& file) {
     return !StaysInside(file.path()) || !paths.insert(file.path()).second;
   };

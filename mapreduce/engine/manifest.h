@@ -9,7 +9,8 @@
 //
 //   { "format": "millrace manifest", "version": 1, "run": "toplist-3f2a…", "plan_xxh128": "…",
 //     "plan": { "job", "code", "parameters": [{"name", "value"}], "date", "parts", "compression",
-//               "directory", "inputs": [{"name", "shards": [{"path", "bytes", "xxh128"}]}] },
+//               "output_format" (where it is not tsv), "directory", "inputs": [{"name", "shards":
+//               [{"path", "bytes", "xxh128"}]}] },
 //     "stages": [{"name", "fingerprint"}], "outputs": ["toplist"],
 //     "records_in": 1, "records_out": 1, "counters": {"name": 1},
 //     "rejects": {"count": 0, "file": null or {"path", "bytes", "records", "xxh128"}},

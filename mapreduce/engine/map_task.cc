@@ -39,12 +39,13 @@ class MapSlot final : public Slot {
     const std::uint64_t reject_order = phase_.reject_order + task;
     const Split& split = (*phase_.splits)[task];
     TaskRejects rejects(environment_.rejects(), reject_order);
-    const std::string& input =
-        environment_.inputs()[static_cast<std::size_t>(phase_.source->input)].name;
-    Context context(TaskName(phase_.first_number + task), input, environment_.options().date,
+    const ExecutionInput& input =
+        environment_.inputs()[static_cast<std::size_t>(phase_.source->input)];
+    Context context(TaskName(phase_.first_number + task), input.name, environment_.options().date,
                     &rejects);
     context.set_tables(&environment_.tables());
     context.set_is_repeat(phase_.source->is_repeat);
+    context.set_is_converted(!input.format.is_lines());
     ThisThreadsRecord() = context.current_record();
     Status status = collector_ != nullptr ? Collect(task, split, reject_order, context)
                                           : Write(task, split, reject_order, context);
@@ -91,8 +92,8 @@ class MapSlot final : public Slot {
 
   Status MapPiece(const SplitPiece& piece, std::uint64_t reject_order, Context& context,
                   MapOperator& mapper) {
-    const Shard& shard = environment_.inputs()[static_cast<std::size_t>(piece.input)]
-                             .shards[static_cast<std::size_t>(piece.shard)];
+    const ExecutionInput& input = environment_.inputs()[static_cast<std::size_t>(piece.input)];
+    const Shard& shard = input.shards[static_cast<std::size_t>(piece.shard)];
     context.BeginShard(shard.file.path);
     FindSetAside(shard.file.path);
     timer_.Switch(Phase::kRead);
@@ -102,9 +103,10 @@ class MapSlot final : public Slot {
     const std::uint64_t stored = piece.range.stored_end - piece.range.stored_begin;
     const bool is_plain = shard.compression == Compression::kNone;
     std::uint64_t reported = 0;  // Of compressed shards only the whole is known.
-    LineBlockReader blocks(*reader, piece.range, environment_.record_bytes_max(), shard.file.path);
+    MR_ASSIGN_OR_RETURN(const std::unique_ptr<BlockReader> blocks,
+                        OpenBlocks(input, shard, piece.range, *reader));
     const Status status =
-        MapBlocks(blocks, reject_order, context, mapper, is_plain ? stored : 0, &reported);
+        MapBlocks(*blocks, reject_order, context, mapper, is_plain ? stored : 0, &reported);
     timer_.Switch(Phase::kRead);
     if (status.code() == StatusCode::kCancelled && !is_plain)
       MR_RETURN_IF_ERROR(CheckRest(*reader, piece.range));
@@ -115,7 +117,17 @@ class MapSlot final : public Slot {
     return Status::Ok();
   }
 
-  Status MapBlocks(LineBlockReader& blocks, std::uint64_t reject_order, Context& context,
+  Result<std::unique_ptr<BlockReader>> OpenBlocks(const ExecutionInput& input, const Shard& shard,
+                                                  const ShardRange& range, ShardReader& reader) {
+    if (input.format.is_lines()) {
+      return std::unique_ptr<BlockReader>(std::make_unique<LineBlockReader>(
+          reader, range, environment_.record_bytes_max(), shard.file.path));
+    }
+    return OpenRows({reader, shard, range, input.format, phase_.source->request,
+                     environment_.record_bytes_max()});
+  }
+
+  Status MapBlocks(BlockReader& blocks, std::uint64_t reject_order, Context& context,
                    MapOperator& mapper, std::uint64_t report_bytes_max, std::uint64_t* reported) {
     LineBlock block;
     for (;;) {
@@ -146,14 +158,40 @@ class MapSlot final : public Slot {
     std::sort(set_aside_.begin(), set_aside_.end());
   }
 
-  // Cuts the block around the lines that are set aside.
+  // Cuts the block around the records that are set aside.
   Status MapAround(const LineBlock& block, Context& context, MapOperator& mapper) {
+    return block.records == nullptr ? MapAroundLines(block, context, mapper)
+                                    : MapAroundRecords(block, context, mapper);
+  }
+
+  Status MapAroundRecords(const LineBlock& block, Context& context, MapOperator& mapper) {
+    LineBlock rest = block;
+    for (const SourceRecord& record : *block.records) {
+      if (!block.reject.empty() ||
+          !std::binary_search(set_aside_.begin(), set_aside_.end(), record.offset)) {
+        continue;
+      }
+      LineBlock front = rest;
+      front.end = record.line;
+      if (front.begin < front.end) MR_RETURN_IF_ERROR(mapper.MapBlock(front));
+      const char* const newline = std::find(record.line, block.end, '\n');
+      context.BeginBlock(rest);
+      context.BeginRecord({record.line, static_cast<std::size_t>(newline - record.line)});
+      MR_RETURN_IF_ERROR(context.ReportReject(kCrashReason, record.raw));
+      ++set_aside_count_;
+      rest.begin = newline + 1;  // Each line that was made ends with LF.
+    }
+    const bool is_left = rest.begin < rest.end || !block.reject.empty();
+    return is_left ? mapper.MapBlock(rest) : Status::Ok();
+  }
+
+  Status MapAroundLines(const LineBlock& block, Context& context, MapOperator& mapper) {
     LineBlock rest = block;
     const auto size = [](const LineBlock& of) {
       return static_cast<std::uint64_t>(of.end - of.begin);
     };
     const auto cut = [&](const char* end) {
-      const LineBlock front{rest.begin, end, rest.offset};
+      const LineBlock front{.begin = rest.begin, .end = end, .offset = rest.offset};
       rest.offset += size(front);
       rest.begin = end;
       return front;
@@ -167,7 +205,7 @@ class MapSlot final : public Slot {
       while (begin > rest.begin && begin[-1] != '\n') --begin;
       if (begin > rest.begin) MR_RETURN_IF_ERROR(mapper.MapBlock(cut(begin)));
       const std::string_view line(begin, static_cast<std::size_t>(newline - begin));
-      context.BeginBlock(rest.begin, rest.offset);
+      context.BeginBlock(rest);
       MR_RETURN_IF_ERROR(context.ReportReject(kCrashReason, line));
       ++set_aside_count_;
       cut(newline == rest.end ? newline : newline + 1);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mapreduce/engine/manifest_file.h"
+#include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/plan.h"
 #include "mapreduce/engine/utf8.h"
 
@@ -68,7 +69,9 @@ Result<OutputListing> ListOutput(FileSystem& files, const std::string& directory
   MR_ASSIGN_OR_RETURN(listing.compression, ParseCompression(manifest.plan().compression()));
   for (const proto::FileRecord& file : manifest.files()) {
     if (has_several && !file.path().starts_with(name + "/")) continue;
-    listing.files.push_back({.path = JoinPath(directory, file.path()), .bytes = file.bytes()});
+    listing.files.push_back({.path = JoinPath(directory, file.path()),
+                             .bytes = file.bytes(),
+                             .format = PartFormat(manifest.plan().output_format(), file.path())});
   }
   return listing;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mapreduce/base/status.h"
+#include "mapreduce/formats/output_rows.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/io/shard.h"
 #include "mapreduce/io/shard_reader.h"
@@ -39,7 +40,8 @@ class OutputReader {
 struct OutputListing {
   struct File {
     std::string path;
-    std::uint64_t bytes = 0;  ///< Stored, by the manifest.
+    std::uint64_t bytes = 0;                   ///< Stored, by the manifest.
+    OutputFormat format = OutputFormat::kTsv;  ///< PartFormat().
   };
   std::vector<File> files;
   Compression compression = Compression::kNone;

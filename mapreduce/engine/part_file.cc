@@ -14,7 +14,7 @@ constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
 
 PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
                    const std::string& directory, std::string path, Compression compression,
-                   std::size_t first_task, std::size_t task_count)
+                   std::size_t first_task, std::size_t task_count, std::string header)
     : files_(files),
       reserve_(reserve),
       budget_(budget),
@@ -22,6 +22,7 @@ PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budge
       compression_(compression),
       first_task_(first_task),
       end_task_(first_task + task_count),
+      header_(std::move(header)),
       current_(first_task) {
   record_.path = std::move(path);
 }
@@ -36,6 +37,7 @@ PartFile::~PartFile() {
 Status PartFile::Write(std::string_view text, std::uint64_t rows) {
   if (file_ == nullptr) {
     MR_ASSIGN_OR_RETURN(file_, OutputFile::Create(files_, full_path_, compression_));
+    file_->Append(header_);
   }
   file_->Append(text);
   record_.records += rows;

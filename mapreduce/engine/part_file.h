@@ -31,10 +31,10 @@ class PartFile {
   /// Tasks first_task … first_task + task_count - 1 write it. The file is created by the first
   /// that needs it. What waits for its turn is retained by `reserve`, which nothing else uses, so
   /// that tasks need not wait for each other where the budget is full; beyond it by `budget`. Both
-  /// outlive the file.
+  /// outlive the file. It begins with `header`, which is no row.
   PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
            const std::string& directory, std::string path, Compression compression,
-           std::size_t first_task, std::size_t task_count);
+           std::size_t first_task, std::size_t task_count, std::string header = {});
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
   ~PartFile();
@@ -82,6 +82,7 @@ class PartFile {
   const Compression compression_;
   const std::size_t first_task_;
   const std::size_t end_task_;
+  const std::string header_;
   OutputFileRecord record_;
   std::unique_ptr<OutputFile> file_;  // Used by the current task alone.
 

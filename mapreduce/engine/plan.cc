@@ -7,12 +7,15 @@
 #include <filesystem>
 #include <map>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "mapreduce/api/registry.h"
+#include "mapreduce/engine/canonical_hasher.h"
 #include "mapreduce/engine/closest_name.h"
 #include "mapreduce/engine/code_identity.h"
+#include "mapreduce/engine/input_formats.h"
 #include "mapreduce/engine/input_patterns.h"
 #include "mapreduce/engine/parallel_for.h"
 #include "mapreduce/engine/utf8.h"
@@ -72,10 +75,10 @@ std::vector<std::string> InputNames(const JobGraph& graph) {
 }
 
 // The working directory, where some path is relative to it; otherwise "".
-Result<std::string> BaseDirectory(const std::vector<std::vector<FileInfo>>& inputs) {
+Result<std::string> BaseDirectory(const std::vector<MatchedInput>& inputs) {
   const auto is_relative = [](const FileInfo& file) { return !file.path.starts_with('/'); };
-  const bool is_any = std::any_of(inputs.begin(), inputs.end(), [&](const auto& input) {
-    return std::any_of(input.begin(), input.end(), is_relative);
+  const bool is_any = std::any_of(inputs.begin(), inputs.end(), [&](const MatchedInput& input) {
+    return std::any_of(input.files.begin(), input.files.end(), is_relative);
   });
   if (!is_any) return std::string();
   std::error_code error;
@@ -98,6 +101,7 @@ Status CheckUtf8(const proto::Plan& plan) {
   }
   MR_RETURN_IF_ERROR(check("the working directory", plan.directory()));
   for (const proto::PlanInput& input : plan.inputs()) {
+    MR_RETURN_IF_ERROR(check("the format of " + input.name(), input.format()));
     for (const proto::InputShard& shard : input.shards()) {
       MR_RETURN_IF_ERROR(check("the input file", shard.path()));
     }
@@ -121,30 +125,59 @@ Status CheckDistinctNames(const InputSpec& input, const std::vector<FileInfo>& s
   return {};
 }
 
-Status InspectShards(FileSystem& files, const std::vector<std::vector<FileInfo>>& matched,
-                     int threads, std::vector<ExecutionInput>& inputs) {
+Status InspectShards(FileSystem& files, const std::vector<MatchedInput>& matched, int threads,
+                     std::vector<ExecutionInput>& inputs) {
   std::vector<std::pair<std::size_t, std::size_t>> all;  // (input, shard).
   for (std::size_t i = 0; i < matched.size(); ++i) {
-    inputs[i].shards.resize(matched[i].size());
-    for (std::size_t s = 0; s < matched[i].size(); ++s) all.emplace_back(i, s);
+    inputs[i].shards.resize(matched[i].files.size());
+    for (std::size_t s = 0; s < matched[i].files.size(); ++s) all.emplace_back(i, s);
   }
-  return ParallelFor(all.size(), std::max(threads, kInspectThreadsMin), [&](std::size_t n) {
+  return ParallelFor(all.size(), threads, [&](std::size_t n) {
     const std::size_t input = all[n].first;
     const std::size_t shard = all[n].second;
-    MR_ASSIGN_OR_RETURN(inputs[input].shards[shard], InspectShard(files, matched[input][shard]));
+    MR_ASSIGN_OR_RETURN(inputs[input].shards[shard],
+                        InspectShard(files, matched[input].files[shard]));
     return Status::Ok();
   });
 }
 
+JobSettings SettingsOf(const PlanRequest& request) {
+  return {.params = request.params, .date = request.date, .output_format = request.output_format};
+}
+
+// What shards say of their columns may stand in another file, whose bytes no digest has: a schema,
+// a directory's table of contents.
+Hash128 LayoutHash(const std::vector<Shard>& shards) {
+  CanonicalHasher hasher("millrace layout 1");
+  const ShardLayout* last = nullptr;
+  for (const Shard& shard : shards) {
+    const ShardLayout* const layout = shard.layout.get();
+    const bool is_same =
+        layout == last || (layout != nullptr && last != nullptr &&
+                           layout->columns == last->columns && layout->dialect == last->dialect);
+    hasher.AddNumber(layout == nullptr ? 0 : is_same ? 1 : 2);
+    last = layout;
+    if (layout == nullptr || is_same) continue;
+    hasher.AddText(layout->dialect);
+    hasher.AddNumber(layout->columns.size());
+    for (const std::string& column : layout->columns) hasher.AddText(column);
+  }
+  return hasher.Digest();
+}
+
 // The plan of a defined job over these files, one list per input.
 Result<PlannedJob> PlanFiles(FileSystem& files, const PlanRequest& request,
-                             std::unique_ptr<Job> job,
-                             const std::vector<std::vector<FileInfo>>& matched, int threads) {
+                             std::unique_ptr<Job> job, const std::vector<MatchedInput>& matched,
+                             int threads) {
   PlannedJob planned{.job = std::move(job)};
   proto::Plan& plan = planned.plan;
   plan.set_job(request.job);
   plan.set_date(request.date);
   plan.set_compression(std::string(CompressionName(request.compression)));
+  for (const OutputSpec& output : planned.job->graph().outputs) {
+    if (output.format != OutputFormat::kTsv)
+      plan.set_output_format(std::string(OutputFormatName(output.format)));
+  }
   MR_ASSIGN_OR_RETURN(const JobRegistration* const registration, FindJobOrSuggest(request.job));
   MR_ASSIGN_OR_RETURN(*plan.mutable_code(),
                       CodeIdentity(reinterpret_cast<const void*>(registration->define)));
@@ -159,7 +192,7 @@ Result<PlannedJob> PlanFiles(FileSystem& files, const PlanRequest& request,
   }
 
   for (const std::string& name : InputNames(planned.job->graph())) {
-    const std::vector<FileInfo>& input_files = matched[planned.inputs.size()];
+    const std::vector<FileInfo>& input_files = matched[planned.inputs.size()].files;
     MR_RETURN_IF_ERROR(
         CheckDistinctNames(planned.job->graph().inputs[planned.inputs.size()], input_files));
     planned.inputs.push_back({.name = name});
@@ -174,8 +207,17 @@ Result<PlannedJob> PlanFiles(FileSystem& files, const PlanRequest& request,
   }
   plan.set_parts(static_cast<std::uint32_t>(
       request.parts > 0 ? request.parts : DefaultParts(planned.stored_bytes)));
-  MR_RETURN_IF_ERROR(CheckUtf8(plan));
+  threads = std::max(threads, kInspectThreadsMin);
   MR_RETURN_IF_ERROR(InspectShards(files, matched, threads, planned.inputs));
+  MR_RETURN_IF_ERROR(ResolveFormats(files, planned.job->graph(), matched, threads, planned.inputs));
+  for (std::size_t i = 0; i < planned.inputs.size(); ++i) {
+    const FileFormat& format = planned.inputs[i].format;
+    if (format.is_lines()) continue;
+    proto::PlanInput& input = *plan.mutable_inputs(static_cast<int>(i));
+    input.set_format(FormatSpec(format));
+    input.set_layout(LayoutHash(planned.inputs[i].shards).Hex());
+  }
+  MR_RETURN_IF_ERROR(CheckUtf8(plan));
   return planned;
 }
 
@@ -197,8 +239,7 @@ Result<std::unique_ptr<Job>> DefineJob(const std::string& name, const JobSetting
 
 Result<PlannedJob> PlanJob(FileSystem& files, const PlanRequest& request,
                            const std::vector<std::string>& specs, int threads) {
-  MR_ASSIGN_OR_RETURN(std::unique_ptr<Job> job,
-                      DefineJob(request.job, {.params = request.params, .date = request.date}));
+  MR_ASSIGN_OR_RETURN(std::unique_ptr<Job> job, DefineJob(request.job, SettingsOf(request)));
   if (job->graph().needs_date && request.date.empty()) {
     return Status::InvalidArgument("the job ", request.job,
                                    " needs --date: the day its output is of; write YYYY-MM-DD");
@@ -206,9 +247,13 @@ Result<PlannedJob> PlanJob(FileSystem& files, const PlanRequest& request,
   const std::vector<std::string> names = InputNames(job->graph());
   MR_ASSIGN_OR_RETURN(const std::vector<InputPatterns> inputs,
                       AssignPatterns(request.job, names, specs));
-  std::vector<std::vector<FileInfo>> matched;
+  MR_ASSIGN_OR_RETURN(const auto formats, AssignFormats(job->graph(), request.formats));
+  std::vector<MatchedInput> matched;
   for (const InputPatterns& input : inputs) {
-    Result<std::vector<FileInfo>> found = ExpandPatterns(files, input.patterns, request.date);
+    const auto said = formats.find(input.name);
+    Result<MatchedInput> found =
+        MatchInput(files, input, request.date,
+                   said == formats.end() ? std::nullopt : std::optional(said->second));
     if (!found.ok()) {
       if (found.error().code() != StatusCode::kNotFound) return found.error();
       return Status::NotFound(found.error().message(), UnknownInputHint(input, names));
@@ -225,9 +270,11 @@ Result<PlannedJob> PlanAgain(FileSystem& files, const proto::Plan& plan, int thr
   for (const proto::Parameter& parameter : plan.parameters()) {
     request.params[parameter.name()] = parameter.value();
   }
-  MR_ASSIGN_OR_RETURN(std::unique_ptr<Job> job,
-                      DefineJob(request.job, {.params = request.params, .date = request.date}));
-  std::vector<std::vector<FileInfo>> matched;
+  if (!plan.output_format().empty()) {
+    MR_ASSIGN_OR_RETURN(request.output_format, ParseOutputFormat(plan.output_format()));
+  }
+  MR_ASSIGN_OR_RETURN(std::unique_ptr<Job> job, DefineJob(request.job, SettingsOf(request)));
+  std::vector<MatchedInput> matched;
   for (const std::string& name : InputNames(job->graph())) {
     const auto input = std::find_if(plan.inputs().begin(), plan.inputs().end(),
                                     [&name](const auto& each) { return each.name() == name; });
@@ -236,10 +283,13 @@ Result<PlannedJob> PlanAgain(FileSystem& files, const proto::Plan& plan, int thr
                                      ", which it hadn't; run it anew");
     }
     matched.emplace_back();
+    if (!input->format().empty()) {
+      MR_ASSIGN_OR_RETURN(matched.back().format, ParseFileFormat(input->format()));
+    }
     for (const proto::InputShard& shard : input->shards()) {
       Result<FileInfo> file = files.Stat(shard.path());
       if (!file.ok()) return file.error().Annotate("input ", name);
-      matched.back().push_back(*std::move(file));
+      matched.back().files.push_back(*std::move(file));
     }
   }
   return PlanFiles(files, request, std::move(job), matched, threads);

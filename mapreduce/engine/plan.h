@@ -28,6 +28,8 @@ struct PlanRequest {
   std::string date;
   int parts = 0;  ///< 0: DefaultParts().
   Compression compression = Compression::kNone;
+  OutputFormat output_format = OutputFormat::kTsv;
+  std::vector<std::string> formats;  ///< `[INPUT=]FORMAT`, as --format says.
 };
 
 /// A plan and what it takes to execute it.

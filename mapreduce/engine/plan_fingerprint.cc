@@ -83,6 +83,13 @@ void CompareInputs(const proto::Plan& before, const proto::Plan& now,
       differences.push_back("input " + input.name() + " is new");
       continue;
     }
+    const auto format = [](const proto::PlanInput& of) {
+      return of.format().empty() ? "not converted" : of.format();
+    };
+    CompareText("the format of " + input.name(), format(*found->second), format(input),
+                differences);
+    if (found->second->format() == input.format() && found->second->layout() != input.layout())
+      differences.push_back("what is said of the columns of " + input.name() + " changed");
     const auto more = InputDifferences(before, *found->second, now, input);
     differences.insert(differences.end(), more.begin(), more.end());
     inputs.erase(found);
@@ -100,6 +107,10 @@ Hash128 PlanFingerprint(const proto::Plan& plan) {
   hasher.AddNumber(static_cast<std::uint64_t>(plan.inputs_size()));
   for (const proto::PlanInput& input : plan.inputs()) {
     hasher.AddText(input.name());
+    if (!input.format().empty()) {
+      hasher.AddText(input.format());
+      hasher.AddText(input.layout());
+    }
     hasher.AddNumber(static_cast<std::uint64_t>(input.shards_size()));
     const std::vector<std::string> paths = RelativePaths(plan, input);
     for (int i = 0; i < input.shards_size(); ++i) {
@@ -108,6 +119,8 @@ Hash128 PlanFingerprint(const proto::Plan& plan) {
       hasher.AddText(input.shards(i).xxh128());
     }
   }
+  // At the end, and only there: a plan without it is what it was before there were formats.
+  if (!plan.output_format().empty()) hasher.AddText(plan.output_format());
   return hasher.Digest();
 }
 
@@ -163,6 +176,10 @@ std::vector<std::string> PlanDifferences(const proto::Plan& before, const proto:
   CompareText("the date", before.date(), now.date(), differences);
   CompareText("--parts", std::to_string(before.parts()), std::to_string(now.parts()), differences);
   CompareText("--compress", before.compression(), now.compression(), differences);
+  const auto format = [](const proto::Plan& of) {
+    return of.output_format().empty() ? "tsv" : of.output_format();
+  };
+  CompareText("--output-format", format(before), format(now), differences);
   CompareInputs(before, now, differences);
   return differences;
 }

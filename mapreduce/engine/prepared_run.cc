@@ -36,6 +36,21 @@ void FillPlan(const PreparedRun& run, RunSummary& summary) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     summary.inputs[i].split_count = splits[i].size();
     summary.split_count += splits[i].size();
+    summary.inputs[i].format = FormatSpec(inputs[i].format);
+    summary.inputs[i].is_converted = !inputs[i].format.is_lines();
+    for (const Shard& shard : inputs[i].shards) {
+      if (shard.file.bytes <= run.split_bytes) continue;
+      const std::string why = WhyWhole(inputs[i].format, shard);
+      if (why.empty()) continue;
+      if (summary.inputs[i].whole_count++ == 0)
+        summary.inputs[i].why_whole = Printable(shard.file.path) + ": " + why;
+    }
+  }
+  for (const OutputSpec& output : graph.outputs) {
+    OutputSummary& each = summary.outputs.emplace_back();
+    each.name = output.name;
+    each.format = output.extension;
+    for (const OutputColumn& column : output.columns) each.columns.push_back(column.name);
   }
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const StageSpec& stage = graph.stages[s];
@@ -76,7 +91,9 @@ Result<PreparedRun> PrepareRun(FileSystem& files, const RunRequest& request, int
                          .params = request.params,
                          .date = request.date,
                          .parts = request.parts,
-                         .compression = request.compression};
+                         .compression = request.compression,
+                         .output_format = request.output_format,
+                         .formats = request.formats};
   MR_ASSIGN_OR_RETURN(run.planned, PlanJob(files, plan, request.inputs, parallel));
   MR_RETURN_IF_ERROR(
       CheckOverlap(files, run.place, request.date, request.inputs, run.planned.inputs));

@@ -19,6 +19,7 @@
 #include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/status.h"
 #include "mapreduce/engine/execute.h"
+#include "mapreduce/formats/output_rows.h"
 #include "mapreduce/io/shard.h"
 
 namespace millrace {
@@ -27,7 +28,8 @@ inline constexpr std::uint64_t kDefaultMemoryBytes = std::uint64_t{1} << 30;
 
 struct RunRequest {
   std::string job;
-  std::vector<std::string> inputs;  ///< [NAME=]PATTERN each.
+  std::vector<std::string> inputs;   ///< [NAME=]PATTERN each.
+  std::vector<std::string> formats;  ///< [NAME=]FORMAT each.
   std::string output;
   std::map<std::string, std::string> params;
   std::string date;  ///< YYYY-MM-DD or "".
@@ -37,6 +39,7 @@ struct RunRequest {
   std::uint64_t split_bytes = 0;  ///< 0: DefaultSplitBytes().
   int parts = 0;                  ///< 0: DefaultParts().
   Compression compression = Compression::kNone;
+  OutputFormat output_format = OutputFormat::kTsv;
   RejectLimit max_rejects;
   bool force = false;
   bool dry_run = false;
@@ -53,6 +56,17 @@ struct InputSummary {
   std::string name;
   std::uint64_t shard_count = 0, stored_bytes = 0;
   std::uint64_t split_count = 0;  ///< Of a dry run.
+  std::string format;             ///< Of a dry run: FormatSpec().
+  bool is_converted = false;      ///< Of a dry run: it is not read as it lies there.
+  std::uint64_t whole_count = 0;  ///< Of a dry run: large files that can't be split.
+  std::string why_whole;          ///< The first of them, and why.
+};
+
+/// An output as planned.
+struct OutputSummary {
+  std::string name;
+  std::string format;                ///< "csv"; a job's own where it has no columns.
+  std::vector<std::string> columns;  ///< Of rows that --output-format is about; or none.
 };
 
 /// A phase as planned: the maps of one source of a stage, or its reduce.
@@ -72,7 +86,8 @@ struct RunSummary {
   std::string output;  ///< As asked for.
   std::vector<InputSummary> inputs;
   int parts = 0;
-  std::uint64_t split_count = 0;             ///< Of a dry run, as the next two.
+  std::uint64_t split_count = 0;  ///< Of a dry run, as the next three.
+  std::vector<OutputSummary> outputs;
   std::vector<PhaseSummary> planned_phases;  ///< In the order in which they would run.
   bool replaces = false;                     ///< Something is at `output`.
   std::uint64_t records_in = 0, bytes_in = 0, records_out = 0, rejects = 0;

@@ -83,11 +83,21 @@ std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs,
     Packer packer(split_bytes, splits);
     for (std::size_t s = 0; s < inputs[i].shards.size(); ++s) {
       const Shard& shard = inputs[i].shards[s];
-      packer.Add(static_cast<int>(i), static_cast<int>(s), shard, CutShard(shard, split_bytes));
+      const std::uint64_t cut_bytes =
+          WhyWhole(inputs[i].format, shard).empty() ? split_bytes : UINT64_MAX;
+      packer.Add(static_cast<int>(i), static_cast<int>(s), shard, CutShard(shard, cut_bytes));
     }
     packer.EndPack();
   }
   return splits;
+}
+
+std::string WhyWhole(const FileFormat& format, const Shard& shard) {
+  if (shard.compression == Compression::kGzip) return "gzip can't be read from the middle";
+  if (shard.compression == Compression::kZstd && shard.frames.empty())
+    return "it is one zstd frame; `zstd` has no seek table, Millrace's own outputs do";
+  const FormatDriver* const driver = FindFormat(format.name);
+  return driver == nullptr || driver->why_whole == nullptr ? "" : driver->why_whole(shard);
 }
 
 std::vector<std::size_t> PartsOfShards(const std::vector<Shard>& shards, std::size_t parts) {

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "mapreduce/base/status.h"
@@ -40,6 +41,9 @@ inline constexpr std::uint64_t kSplitsMax = 1'000'000;
 /// All splits in (input, shard, offset) order; every byte of every shard is in exactly one piece.
 /// Requires: split_bytes > 0.
 std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs, std::uint64_t split_bytes);
+
+/// Why a file is read by one task whatever its size; "" where it is split.
+std::string WhyWhole(const FileFormat& format, const Shard& shard);
 
 /// The part of each shard in a stage without a reduce: cut between shards, by stored bytes, so that
 /// parts don't depend on splits. Requires: parts > 0.

@@ -166,11 +166,11 @@ std::unique_ptr<PartFile> TaskEnvironment::MakePartFile(const StageWrite& write,
                                                         MemoryBudget& waiting_budget,
                                                         std::size_t first_task,
                                                         std::size_t task_count) {
-  const std::string& extension = graph_.outputs[static_cast<std::size_t>(write.output)].extension;
+  const OutputSpec& output = graph_.outputs[static_cast<std::size_t>(write.output)];
   return std::make_unique<PartFile>(
       files_, waiting_budget, budget_, options_.output_directory,
-      OutputFolder(write.output) + PartName(part, extension, options_.compression),
-      options_.compression, first_task, task_count);
+      OutputFolder(write.output) + PartName(part, output.extension, options_.compression),
+      options_.compression, first_task, task_count, OutputHeader(output.format, output.columns));
 }
 
 std::string TaskEnvironment::OutputFolder(int output) const {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -98,7 +99,8 @@ class RangesReader : public BlockReader {
       : fields_(std::move(fields)),
         column_count_(rows.shard.layout->columns.size()),
         record_bytes_max_(rows.record_bytes_max),
-        ranges_(RangesOf(*rows.shard.layout, rows.range)),
+        layout_(rows.shard.layout),
+        ranges_(RangesOf(*layout_, rows.range)),
         lexer_(rows.reader, rows.shard.file.path, rows.record_bytes_max) {}
 
   Result<bool> Next(LineBlock* block) final {
@@ -130,8 +132,10 @@ class RangesReader : public BlockReader {
   const std::vector<int> fields_;
   const std::size_t column_count_;
   const std::size_t record_bytes_max_;
+  const std::shared_ptr<const ShardLayout> layout_;
   const std::vector<RowRange> ranges_;
   std::size_t range_ = 0;
+  std::size_t planned_ = 0;  // Of the layout's rows: those that the last row is in.
   bool is_in_range_ = false;
   PostgresLexer lexer_;
   RowBlock rows_;
@@ -378,7 +382,9 @@ class InsertReader final : public RangesReader {
       if (lexer_.offset() >= range().end) continue;
       if (!is_in_values_) {
         bool is_row = false;
+        const std::uint64_t begin = lexer_.offset();
         MR_RETURN_IF_ERROR(ReadHeader(&is_row));
+        MR_RETURN_IF_ERROR(CheckWithinRange(begin));
         if (is_row) return Status::Ok();
         continue;
       }
@@ -389,7 +395,9 @@ class InsertReader final : public RangesReader {
         continue;
       }
       // `;`, ON CONFLICT DO NOTHING;
+      const std::uint64_t begin = lexer_.offset();
       if (!lexer_.SkipStatement()) return CutOff();
+      MR_RETURN_IF_ERROR(CheckWithinRange(begin));
       is_in_values_ = false;
     }
   }
@@ -461,9 +469,20 @@ class InsertReader final : public RangesReader {
     }
     const std::size_t bytes = lexer_.marked().size();
     if (bytes > record_bytes_max_) return TooLong(begin);
+    MR_RETURN_IF_ERROR(CheckWithinRange(begin));
     FinishRow(begin);
     lexer_.Unmark();
     return Status::Ok();
+  }
+
+  // What is malformed could take in the next rows, which other pieces read, too.
+  Status CheckWithinRange(std::uint64_t begin) {
+    const std::vector<RowRange>& planned = layout_->rows;
+    while (planned_ + 1 < planned.size() && planned[planned_ + 1].begin <= begin) ++planned_;
+    if (lexer_.offset() <= planned[planned_].end) return Status::Ok();
+    return Status::BadData(lexer_.path(), ": what is at byte ", begin, " does not end before byte ",
+                           planned[planned_].end,
+                           ", where other rows begin: a quote or parenthesis is missing; mend it");
   }
 
   std::size_t Place() const { return lexer_.marked().size(); }

@@ -177,6 +177,7 @@ TEST_P(JobsOnClustersTest, JobsThatShipGiveTheLocalRunnersBytes) {
   Expect(toplist);
   Expect(toplist + Words{"--param", "k=3", "--param", "by=listeners", "--parts", "4"});
   Expect(toplist + Words{"--param", "min_ms=0", "--param", "k=0", "--compress", "zstd"});
+  Expect(toplist + Words{"--output-format", "csv", "--parts", "3"});
 }
 
 TEST_P(JobsOnClustersTest, JobsWithTablesGiveTheLocalRunnersBytes) {
@@ -220,6 +221,8 @@ TEST_P(JobsOnClustersTest, JobsOfSeveralStagesGiveTheLocalRunnersBytes) {
 TEST_P(JobsOnClustersTest, ProbesGiveTheLocalRunnersBytes) {
   Expect(kProbes + Words{"concatenate", "--input", "text", "--parts", "4"});
   Expect(kProbes + Words{"copy", "--input", "text", "--compress", "zstd"});
+  Expect({"rows", "--module", MILLRACE_PROBES, "--input", "users", "--output-format", "csv"});
+  Expect(kProbes + Words{"group_by", "--input", "text", "--output-format", "jsonl"});
   Expect(kProbes + Words{"group_by", "--input", "text", "--parts", "2"});
   Expect(kProbes + Words{"join", "--input", "left=text", "--input", "right=more", "--parts", "3"});
   Expect(kProbes + Words{"picky", "--input", "text", "--max-rejects", "90%", "--parts", "2"});
@@ -240,6 +243,29 @@ TEST_F(JobsTest, ThousandsOfTasksGiveTheLocalRunnersBytes) {
   ExpectLocalBytes({"sort", "--input", "lines.txt", "--parts", "5", "--quiet"},
                    {"--split-size", "1k"});
   EXPECT_GT(OnlyRun()["tasks_total"], 2000);
+}
+
+// Workers are told where a file's columns and rows are; they never look for a header.
+TEST_F(JobsTest, OtherFormatsGiveTheLocalRunnersBytes) {
+  std::string csv = "Land;track;\"n\nn\";ms_played\r\n";
+  std::string dump =
+      "--\n-- PostgreSQL database dump\n--\n\nCOPY public.plays (ms_played, track, country) FROM "
+      "stdin;\n";
+  for (int i = 0; i < 4000; ++i) {
+    const std::string track = Name("track", 300), country = Name("C", 20);
+    const std::string ms_played =
+        random_.Uniform(200) == 0 ? "none" : std::to_string(random_.Uniform(90'000));
+    csv += "\"" + country + "\";\"" + track + "\nor \"\"so\"\"\";;" + ms_played + "\r\n";
+    dump += ms_played + "\t" + track + "\t" + country + "\n";
+  }
+  Write("plays.csv", csv);
+  Write("plays.sql", dump + "\\.\n\n--\n-- PostgreSQL database dump complete\n--\n");
+  StartCluster(2, {"--slots", "2"});
+  const Words toplist = {"toplist", "--max-rejects", "99%", "--parts", "2", "--quiet"};
+  ExpectLocalBytes(toplist + Words{"--input", "plays.csv", "--format", "csv,delimiter=;", "--param",
+                                   "country=Land"},
+                   {"--split-size", "1k"});
+  ExpectLocalBytes(toplist + Words{"--input", "plays.sql#public.plays"}, {"--split-size", "1k"});
 }
 
 TEST_F(JobsTest, RunWaitsForItsFirstWorkers) {

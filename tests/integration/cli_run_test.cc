@@ -449,12 +449,15 @@ TEST_F(CliRunTest, DryRunOnAClusterKnowsItsTasksAndLeavesNothing) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out, StartsWith("would write out: 1 split, 3 parts\n"
                                   "input plays: 1 file, 196 B, 1 split\n"
+                                  "output toplist: tsv of country, rank, track, n\n"
                                   "stage-1 map of plays: 1 task\n"
                                   "stage-1 reduce:       3 tasks\n"
                                   "stage-2 reduce:       3 tasks, writes toplist\n"
                                   "{"));
   const auto json = nlohmann::json::parse(run.out.substr(run.out.find('{')));
   for (const auto& phase : json["plan"]["phases"]) EXPECT_EQ(phase["tasks_exact"], true);
+  EXPECT_EQ(json["plan"]["outputs"], nlohmann::json::parse(R"([{"name": "toplist", "format": "tsv",
+                                       "columns": ["country", "rank", "track", "n"]}])"));
   EXPECT_FALSE(Exists("out"));
   master.Kill(SIGTERM);
   EXPECT_EQ(master.Wait().exit_code, 143);

@@ -3,8 +3,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "mapreduce/api/job.h"
@@ -69,8 +71,45 @@ void TwoOutputs(Job& job) {
   job.ReadLines("lines").Map<Both>().Reduce<Max>().Write<Tsv>("two");
 }
 
+struct TwoFields {
+  std::optional<std::string_view> first, second;
+  MR_FIELDS(TwoFields, first, second)
+};
+
+struct AsItIs {
+  void Map(const TwoFields& row, Emitter<TwoFields, Unit>& emit) { emit(row); }
+};
+struct SecondAlone {
+  void Map(const TwoFields& row, Emitter<std::string_view, Unit>& emit) {
+    emit(row.second.value_or(""));
+  }
+};
+
+// One output of rows, in the order of the input, and one of lines.
+void Rows(Job& job) {
+  auto rows = job.Read<TwoFields>("rows");
+  rows.Map<AsItIs>().Write<Tsv>("rows");
+  rows.Map<SecondAlone>().Write<Text>("seconds");
+}
+
+/// The same in a column.
+struct Told {
+  std::string_view what;
+  MR_FIELDS(Told, what)
+};
+struct MisbehaveAsTold {
+  void Map(const Told& told, Emitter<std::string, std::int64_t>& emit, Context& context) {
+    Misbehave().Map(Line{told.what}, emit, context);
+  }
+};
+void ProbeRows(Job& job) {
+  job.Read<Told>("rows").Map<MisbehaveAsTold>().Reduce<Sum>().Write<Tsv>("counts");
+}
+
 MR_JOB(probe, Probe, "does what each line says")
+MR_JOB(probe_rows, ProbeRows, "does what the column says")
 MR_JOB(clock, Clock, "another result each run")
+MR_JOB(rows, Rows, "rows and lines as they are")
 MR_JOB(two_outputs, TwoOutputs, "two outputs")
 
 }  // namespace

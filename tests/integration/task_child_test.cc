@@ -619,10 +619,14 @@ TEST_F(TaskChildTest, AssignmentsAreReadAsTheyWereWritten) {
   TaskAssignment task = MapOf("a\n");
   task.pieces[0].range = {100, 200, 1000, 2000};
   task.pieces[0].file.compression = Compression::kZstd;
+  task.pieces[0].file.layout =
+      std::make_shared<ShardLayout>(ShardLayout{{"a", "b"}, "c", {{5, 9}, {9, UINT64_MAX}}});
+  task.input_format = {"csv", {{"delimiter", ";"}}};
   task.pieces[0].file.frames = {{0, 100, 0, 1000}, {100, 100, 1000, 1000}, {200, 50, 2000, 500}};
   task.params = {{"k", "v"}};
   task.set_aside = {{"lines.txt", 3, ""}, {"", 0, "key"}};
   task.goes_one_by_one = true;
+  task.output_format = OutputFormat::kJsonLines;
   task.tables = {{4, {{"/a", 5}, {"/b", 6}}}, {7, {}}};
   task.reference = TaskReference{{1, 2}, {}, "", {}, PartRecord{".table", 1, 2, {3, 4}}};
   const Result<std::string> frame = EncodeAssignment(task);
@@ -633,9 +637,13 @@ TEST_F(TaskChildTest, AssignmentsAreReadAsTheyWereWritten) {
   EXPECT_EQ(read->pieces[0].file.frames[1].stored_offset, 200);
   EXPECT_EQ(read->pieces[0].file.frames[1].offset, 2000);
   EXPECT_EQ(read->pieces[0].shard, 7);
+  ASSERT_NE(read->pieces[0].file.layout, nullptr);
+  EXPECT_EQ(*read->pieces[0].file.layout, *task.pieces[0].file.layout);
+  EXPECT_EQ(read->input_format, task.input_format);
   EXPECT_EQ(read->params, task.params);
   EXPECT_EQ(read->set_aside, task.set_aside);
   EXPECT_TRUE(read->goes_one_by_one);
+  EXPECT_EQ(read->output_format, OutputFormat::kJsonLines);
   ASSERT_THAT(read->tables, SizeIs(2));
   EXPECT_EQ(read->tables[0].stage, 4);
   EXPECT_EQ(read->tables[0].files[1].path, "/b");

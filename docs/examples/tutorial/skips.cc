@@ -53,7 +53,7 @@ void Skips(Job& job) {
       .Map<MarkSkips>(skip_ms)
       .Combine<AddUp>()
       .Reduce<AddUp>()
-      .Write<Tsv>("skips");
+      .Write<Tsv>("skips", {"track", "plays", "skipped"});
 }
 
 MR_JOB(skips, Skips, "how often each track is skipped")

@@ -239,8 +239,8 @@ TEST_F(CliTest, JobsListsAndDescribes) {
   EXPECT_THAT(list.out, HasSubstr("count_lines  how often each line comes\n"));
   const Outcome job = RunMillrace({"jobs", "count_lines", "--graph"});
   EXPECT_EQ(job.exit_code, 0) << job.err;
-  for (const char* const part : {"lines (text)", "counts (tsv)", "least=0", "lines > map CountLine",
-                                 "reduce Sum", "write counts"}) {
+  for (const char* const part : {"lines (text)", "counts (tsv: column1, column2)", "least=0",
+                                 "lines > map CountLine", "reduce Sum", "write counts"}) {
     EXPECT_THAT(job.out, HasSubstr(part));
   }
   const Outcome dot = RunMillrace({"jobs", "count_lines", "--dot"});
@@ -256,6 +256,7 @@ TEST_F(CliTest, DryRunSaysWhatItWouldDoAndDoesNothing) {
   EXPECT_EQ(outcome.out, "would write " + Out() +
                              ": 1 split, 1 part\n"
                              "input lines: 1 file, 6 B, 1 split\n"
+                             "output counts: tsv of column1, column2\n"
                              "stage-1 map of lines: 1 task\n"
                              "stage-1 reduce:       1 task or more, writes counts\n");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(root_), {}), 1);
@@ -279,6 +280,8 @@ TEST_F(CliTest, DryRunKnowsSplitsTablesAndPartsOfEachPhase) {
                          ": 4 splits, 3 parts\n"
                          "input words: 1 file, 4 B, 1 split\n"
                          "input lines: 2 files, 10 B, 3 splits\n"
+                         "output known: tsv of column1, column2\n"
+                         "output copy: tsv of column1, column2\n"
                          "stage-1 map of words: 1 task\n"
                          "stage-1 reduce:       1 task or more, makes a table\n"
                          "stage-2 map of lines: 3 tasks, looks up in the table of stage-1\n"
@@ -332,7 +335,9 @@ TEST_F(CliTest, DryRunHasItsPlanAsJson) {
   EXPECT_EQ(json["tasks_run"], 0);
   const auto expected = nlohmann::json::parse(R"({
     "parts": 1, "replaces": false,
-    "inputs": [{"name": "lines", "files": 1, "bytes": 6, "splits": 1}],
+    "inputs": [{"name": "lines", "files": 1, "bytes": 6, "splits": 1, "format": "text",
+                "whole": 0}],
+    "outputs": [{"name": "counts", "format": "tsv", "columns": ["column1", "column2"]}],
     "phases": [
       {"stage": "stage-1", "kind": "map", "input": "lines", "tasks": 1, "tasks_exact": true,
        "makes_table": false, "tables_of": [], "outputs": []},

@@ -23,6 +23,15 @@ TEST(CompletionTest, EveryShellKnowsEveryCommandAndFlag) {
   }
 }
 
+TEST(CompletionTest, RunAlsoTakesJobFiles) {
+  const auto of_run = [](const std::string& script) {
+    const std::size_t begin = script.find("    run)");
+    return script.substr(begin, script.find("    jobs)") - begin);
+  };
+  EXPECT_THAT(of_run(*CompletionScript("bash")), HasSubstr("'!*.toml'"));
+  EXPECT_THAT(of_run(*CompletionScript("zsh")), HasSubstr("files='*.toml'"));
+}
+
 TEST(CompletionTest, RefusesOtherShells) {
   EXPECT_EQ(CompletionScript("csh").error().code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(CompletionScript("fisch").error().message(), HasSubstr("did you mean fish?"));

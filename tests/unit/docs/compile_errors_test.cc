@@ -46,7 +46,8 @@ TEST_P(CompileErrorsTest, AreWhatTheCompilerSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Page, CompileErrorsTest,
-                         testing::Values("no_reduce", "wrong_record", "no_fields", "no_key_codec"),
+                         testing::Values("no_reduce", "wrong_record", "no_fields", "no_key_codec",
+                                         "wrong_names"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

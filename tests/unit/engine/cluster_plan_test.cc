@@ -221,6 +221,37 @@ TEST(ClusterPlanTest, PhasesKnowTheTablesTheyLookUpIn) {
             StatusCode::kInvalidArgument);
 }
 
+TEST(ClusterPlanTest, TellsWhereColumnsAndRowsAre) {
+  PlannedJob planned = PlanMany();
+  const auto layout = [](std::vector<std::string> columns, std::vector<RowRange> rows) {
+    return std::make_shared<const ShardLayout>(
+        ShardLayout{std::move(columns), "x", std::move(rows)});
+  };
+  std::vector<Shard>& shards = planned.inputs[0].shards;
+  ASSERT_EQ(shards.size(), 3u);
+  planned.inputs[0].format = {"csv", {{"delimiter", ";"}}};
+  planned.plan.mutable_inputs(0)->set_format("csv,delimiter=;");
+  shards[0].layout = layout({"a", "b"}, {{4, 9}, {12, UINT64_MAX}});
+  shards[2].layout = layout({"a", "b"}, {});
+  const Result<ClusterPlan> made = MakeClusterPlan(planned, SomeOptions());
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  const std::string bytes = *EncodeClusterPlan(*made);
+  Result<ClusterPlan> plan = DecodeClusterPlan(bytes);
+  ASSERT_TRUE(plan.ok()) << plan.error().message();
+  EXPECT_EQ(plan->inputs[0].format, planned.inputs[0].format);
+  EXPECT_TRUE(plan->inputs[1].format.is_lines());
+  ASSERT_NE(plan->inputs[0].shards[0].layout, nullptr);
+  EXPECT_EQ(*plan->inputs[0].shards[0].layout, *shards[0].layout);
+  EXPECT_EQ(plan->inputs[0].shards[1].layout, nullptr);
+  ASSERT_NE(plan->inputs[0].shards[2].layout, nullptr);
+  EXPECT_EQ(*plan->inputs[0].shards[2].layout, *shards[2].layout);
+  proto::ClusterPlan message;
+  ASSERT_TRUE(message.ParseFromString(bytes));
+  EXPECT_EQ(message.inputs(0).layouts_size(), 1);   // Told once.
+  message.mutable_inputs(0)->set_row_begins(1, 8);  // Within the first.
+  EXPECT_FALSE(DecodeClusterPlan(message.SerializeAsString()).ok());
+}
+
 TEST(ClusterPlanTest, ForgetsDigestsThatAreKnownAlready) {
   PlannedJob planned = PlanMany();
   planned.plan.mutable_inputs(0)->mutable_shards(0)->set_xxh128(Hash128{1, 2}.Hex());
@@ -243,12 +274,14 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
   EXPECT_EQ(error([](P&) {}), "");
   const std::function<void(P&)> spoils[] = {
       [](P& p) { p.set_version(0); },
-      [](P& p) { p.set_version(3); },
+      [](P& p) { p.set_version(4); },
       [](P& p) { p.clear_plan(); },
       [](P& p) { p.mutable_plan()->clear_job(); },
       [](P& p) { p.mutable_plan()->set_parts(0); },
       [](P& p) { p.mutable_plan()->set_parts(1'000'001); },
       [](P& p) { p.mutable_plan()->set_compression("lzma"); },
+      [](P& p) { p.mutable_plan()->set_output_format("tsv"); },
+      [](P& p) { p.mutable_plan()->set_output_format("xlsx"); },
       [](P& p) { p.mutable_plan()->set_date("2026-02-30"); },
       [](P& p) { p.mutable_plan()->set_directory("relative"); },
       [](P& p) { p.mutable_plan()->add_parameters(); },
@@ -272,6 +305,11 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
       [](P& p) { p.mutable_inputs(0)->mutable_compression()->back() = 3; },
       [](P& p) { p.mutable_inputs(0)->mutable_compression()->at(1) = 0; },
       [](P& p) { p.mutable_inputs(0)->set_framed_shards(0, 3); },
+      [](P& p) { p.mutable_plan()->mutable_inputs(0)->set_format("xml"); },
+      [](P& p) { p.mutable_inputs(0)->add_shard_layouts(0); },
+      [](P& p) { p.mutable_inputs(0)->set_shard_layouts(0, 1); },
+      [](P& p) { p.mutable_inputs(0)->add_row_counts(0); },
+      [](P& p) { p.mutable_inputs(0)->add_row_begins(0); },
       [](P& p) { p.mutable_inputs(0)->set_frame_counts(0, 50); },
       [](P& p) { p.mutable_inputs(0)->set_frame_counts(0, UINT32_MAX); },
       [](P& p) { p.mutable_inputs(0)->add_frame_bytes(5); },
@@ -315,7 +353,7 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
       [](P& p) { p.mutable_phases(3)->add_tables(3); },
   };
   for (const auto& spoil : spoils) EXPECT_NE(error(spoil), "") << &spoil - spoils;
-  EXPECT_THAT(error([](P& p) { p.set_version(3); }), HasSubstr("newer version"));
+  EXPECT_THAT(error([](P& p) { p.set_version(4); }), HasSubstr("newer version"));
 }
 
 TEST(ClusterPlanTest, SurvivesDamage) {

@@ -15,6 +15,7 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 std::string EncodeOrDie(const proto::Manifest& manifest) {
@@ -36,6 +37,20 @@ TEST(ManifestTest, ReadsBackWithoutRejectsFileCountersAndFiles) {
   manifest.clear_counters();
   manifest.clear_files();
   const Result<proto::Manifest> read = DecodeManifest(EncodeOrDie(manifest), "m");
+  ASSERT_TRUE(read.ok()) << read.error().message();
+  EXPECT_EQ(read->SerializeAsString(), manifest.SerializeAsString());
+}
+
+TEST(ManifestTest, SaysAFormatThatIsNotTsv) {
+  proto::Manifest manifest = TestManifest();
+  EXPECT_THAT(EncodeOrDie(manifest), Not(HasSubstr("output_format")));
+  manifest.mutable_plan()->set_output_format("jsonl");
+  const Hash128 fingerprint = PlanFingerprint(manifest.plan());
+  manifest.set_plan_fingerprint(fingerprint.Hex());
+  manifest.set_run(RunId(manifest.plan(), fingerprint));
+  const std::string text = EncodeOrDie(manifest);
+  EXPECT_THAT(text, HasSubstr("\"compression\": \"none\",\n    \"output_format\": \"jsonl\","));
+  const Result<proto::Manifest> read = DecodeManifest(text, "m");
   ASSERT_TRUE(read.ok()) << read.error().message();
   EXPECT_EQ(read->SerializeAsString(), manifest.SerializeAsString());
 }
@@ -126,6 +141,9 @@ TEST(ManifestTest, RefusesWrongTypesAndMissingOrUnknownMembers) {
       {"\"outputs\": [\n    \"toplist\"\n  ]", "\"outputs\": [1]"},
       {"\"outputs\": [\n    \"toplist\"\n  ]", "\"outputs\": {}"},
       {"\"compression\": \"none\"", "\"compression\": \"lzma\""},
+      {"\"compression\": \"none\"", "\"compression\": \"none\", \"output_format\": \"tsv\""},
+      {"\"compression\": \"none\"", "\"compression\": \"none\", \"output_format\": \"csv\""},
+      {"\"compression\": \"none\"", "\"compression\": \"none\", \"output_format\": 1"},
       {"\"job\": \"toplist\"", "\"job\": \"sort\""},
       {"\"format\": \"millrace manifest\"", "\"format\": \"something\""},
       {"{\n", "{ \n"},

@@ -60,6 +60,28 @@ TEST_F(PartFileTest, TasksThatWriteNothingStillCount) {
   EXPECT_EQ(part->record().bytes, 0u);
 }
 
+// Once, whichever task writes first; also where none does. It is no record.
+TEST_F(PartFileTest, BeginsWithTheHeader) {
+  for (const bool has_rows : {true, false}) {
+    PartFile part(LocalFileSystem(), reserve_, budget_, folder_.path(),
+                  has_rows ? "part.csv" : "empty.csv", Compression::kNone, 0, 2, "a,b\n");
+    if (has_rows) {
+      EXPECT_TRUE(part.Append(1, "3,4\n", 1).ok());
+      EXPECT_TRUE(part.Append(0, "1,2\n", 1).ok());
+    }
+    EXPECT_TRUE(part.Finish(0).ok());
+    EXPECT_TRUE(part.Finish(1).ok());
+    EXPECT_EQ(ReadContent(folder_.Path(part.record().path)),
+              has_rows ? "a,b\n1,2\n3,4\n" : "a,b\n");
+    EXPECT_EQ(part.record().records, has_rows ? 2u : 0u);
+    EXPECT_EQ(part.record().bytes, has_rows ? 12u : 4u);
+  }
+  PartFile nobody(LocalFileSystem(), reserve_, budget_, folder_.path(), "nobody.csv",
+                  Compression::kNone, 0, 0, "a,b\n");
+  EXPECT_TRUE(nobody.FinishEmpty().ok());
+  EXPECT_EQ(ReadContent(folder_.Path("nobody.csv")), "a,b\n");
+}
+
 // What many finished tasks leave waiting for a slow one is bounded, not only what each has.
 TEST_F(PartFileTest, WaitingTextStaysWithinTheBudget) {
   constexpr std::size_t kTasks = 40;

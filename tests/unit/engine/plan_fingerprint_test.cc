@@ -44,6 +44,7 @@ TEST(PlanFingerprintTest, ChangesWithEverythingThatDecidesTheOutput) {
       [](proto::Plan& plan) { plan.mutable_inputs(0)->mutable_shards()->SwapElements(0, 1); },
       [](proto::Plan& plan) { plan.mutable_inputs()->SwapElements(0, 1); },
       [](proto::Plan& plan) { *plan.mutable_inputs(1)->add_shards() = TestShard("/x", ""); },
+      [](proto::Plan& plan) { plan.set_output_format("csv"); },
   };
   const Hash128 fingerprint = PlanFingerprint(TestPlan());
   for (std::size_t i = 0; i < std::size(changes); ++i) {

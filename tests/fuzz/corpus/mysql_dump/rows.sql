@@ -1,0 +1,4 @@
+INSERT INTO `t` (`a`,b) VALUES (1,2);
+INSERT INTO `t` (`a`,b) VALUES (3,4);
+USE x;INSERT INTO t (a,b) VALUES (5,6) ON DUPLICATE KEY UPDATE a=VALUES(a);
+USE ``
