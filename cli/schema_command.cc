@@ -22,6 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kRejectsTold = 5;
+constexpr std::size_t kFlushBytes = std::size_t{64} << 10;
 
 Result<ExecutionInput> Open(const Arguments& arguments) {
   if (arguments.argument.empty()) {
@@ -139,14 +140,18 @@ Status HeadOfFiles(const Arguments& arguments, std::uint64_t lines) {
       shows_names = false;
     }
     RowBuffer rows;
+    Status written;
     const auto take = [&](const FileFields& fields) {
-      if (lines == 0) return false;
+      if (lines == 0 || !written.ok()) return false;
       --lines;
       for (std::size_t i = 0; i < fields.size(); ++i) {
         if (i > 0) rows.Append('\t');
         fields[i] ? AppendEscaped(rows, *fields[i]) : rows.Append(kTsvNull);
       }
       rows.Append('\n');
+      if (rows.size() < kFlushBytes) return true;
+      written = WriteStdout(rows.view());
+      rows.Clear();
       return true;
     };
     std::uint64_t told = 0;
@@ -156,6 +161,7 @@ Status HeadOfFiles(const Arguments& arguments, std::uint64_t lines) {
                    Printable(std::string(reason)));
     };
     MR_RETURN_IF_ERROR(ForEachRow(LocalFileSystem(), shard, input.format, take, tell));
+    MR_RETURN_IF_ERROR(written);
     if (told > kRejectsTold) {
       PrintMessage(Printable(shard.file.path) + ": and " + std::to_string(told - kRejectsTold) +
                    " more that are no rows");

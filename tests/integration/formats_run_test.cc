@@ -351,6 +351,11 @@ TEST_F(FormatsRunTest, SchemaNamesDriftByColumn) {
   const ProcessResult head = Run({"head", "in/a.csv"});
   EXPECT_EQ(head.out, "ann\t31\tfree\n");
   EXPECT_EQ(head.err, "user\tage\tplan\n");
+  std::string rows;  // More than is held at once.
+  for (int i = 0; i < 30'000; ++i) rows += "user" + std::to_string(i) + ",7,paid\n";
+  Write("long.csv", "user,age,plan\n" + rows);
+  EXPECT_EQ(Run({"head", "long.csv", "-n", "29999"}).out,
+            Replaced(rows.substr(0, rows.size() - 17), ",", "\t"));
   // Who reads all columns reads the same ones of each file.
   const ProcessResult diff = Run({"run", "dump_diff", "--input", "old=in/a.csv", "old=in/c.csv",
                                   "new=in/d.csv", "--output", "out"});

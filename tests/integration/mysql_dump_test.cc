@@ -128,7 +128,7 @@ class Server {
     const std::string ping = "mariadb" + options() + "-e 'SELECT 1' >/dev/null 2>&1";
     for (int i = 0; i < 1200; ++i) {
       if (std::system(ping.c_str()) == 0) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // Until it is asked again.
     }
     ADD_FAILURE() << "mariadbd does not answer:\n" << ReadFile(folder_ / "log");
   }
