@@ -11,6 +11,8 @@ find_package(tomlplusplus REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8)
 pkg_check_modules(MPFR REQUIRED IMPORTED_TARGET mpfr>=4.1)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3.4)  # And cppzmq, which is one header.
 if(MILLRACE_BUILD_TESTS OR PROJECT_IS_TOP_LEVEL)
   find_package(GTest 1.12 REQUIRED)

@@ -2,6 +2,7 @@
 #include "mapreduce/transport/connection.h"
 
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "mapreduce/transport/connection_guard.h"
@@ -11,8 +12,18 @@
 namespace millrace {
 namespace {
 
-constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED;
+constexpr int kEvents =
+    ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | kHandshakeEvents;
 constexpr int kGarbageFramesPerCall = 10'000;
+
+using Clock = std::chrono::steady_clock;
+
+// Of 16 bytes, as a key's half: drawn from the kernel.
+std::string Nonce() {
+  const KeyPair drawn = KeyPair::Make();
+  const auto* const bytes = reinterpret_cast<const char*>(drawn.public_key.bytes.data());
+  return std::string(bytes, kNonceBytes);
+}
 
 }  // namespace
 
@@ -23,45 +34,62 @@ class Connection::State {
       : context_(std::move(context)),
         endpoint_(std::move(endpoint)),
         self_(self),
+        nonce_(Nonce()),
         limits_(limits) {}
 
   Status Open();
   std::optional<Frame> Receive();
   Status Send(std::string&& frame);
   void Guard();
+  void StartOverIfRefused();
+  std::string HandshakeTrouble();
+  bool IsRefused();
 
   void* raw() { return socket_->raw(); }
   const Endpoint& endpoint() const { return endpoint_; }
   ConnectionStats stats() {
     guard_->ReadEvents();
-    return guard_->stats();
+    ConnectionStats stats = guard_->stats();
+    stats.opened += before_.opened;
+    stats.unknown_keys += before_.unknown_keys;
+    stats.failed_handshakes += before_.failed_handshakes;
+    return stats;
   }
 
  private:
   const std::shared_ptr<Transport::Context> context_;
   const Endpoint endpoint_;
   const Address self_;
+  const std::string nonce_;
   const SocketLimits limits_;
   std::optional<ZmqSocket> socket_;
   std::optional<ConnectionGuard> guard_;
+  ConnectionStats before_;  // Of sockets that this has started over from.
+  Clock::time_point may_start_over_at_;
   bool is_skipping_ = false;
 };
 
 Status Connection::State::Open() {
   MR_ASSIGN_OR_RETURN(ZmqSocket socket, ZmqSocket::Make(context_, zmq::socket_type::dealer,
                                                         endpoint_, limits_, kEvents));
-  const std::string id = RoutingIdOf(self_);
+  MR_RETURN_IF_ERROR(socket.SetCurveClient(endpoint_));
+  const std::string id = RoutingIdOf(self_, nonce_);
   MR_RETURN_IF_ERROR(socket.SetOption(ZMQ_ROUTING_ID, id.data(), id.size()));
   if (socket_.has_value()) MR_RETURN_IF_ERROR(socket_->SetOption(ZMQ_LINGER, 0));
   if (zmq_connect(socket.raw(), endpoint_.text.c_str()) != 0) {
     return Status::InvalidArgument("cannot connect to ", endpoint_.text, ": ",
                                    zmq_strerror(zmq_errno()));
   }
+  ConnectionGuard::Options options{.limits = limits_, .is_ipc = endpoint_.is_ipc};
+  if (guard_) {
+    before_ = stats();
+    options.failed_handshake = guard_->failed_handshake();
+  }
   guard_.reset();
   socket_ = std::move(socket);
-  guard_.emplace(socket_->monitor(),
-                 ConnectionGuard::Options{.limits = limits_, .is_ipc = endpoint_.is_ipc});
+  guard_.emplace(socket_->monitor(), options);
   is_skipping_ = false;
+  may_start_over_at_ = Clock::now() + std::chrono::milliseconds(kReconnectMsMax);
   return Status::Ok();
 }
 
@@ -96,8 +124,44 @@ Status Connection::State::Send(std::string&& frame) {
 }
 
 void Connection::State::Guard() {
+  if (Clock::now() >= may_start_over_at_) StartOverIfRefused();
   if (socket_->IsReadable()) return;
   if (guard_->OnEmpty() && !socket_->IsReadable()) guard_->OnEmpty();
+}
+
+// ZeroMQ tries again after a lost connection, but not after a handshake that the other side refused
+// or did not understand. Whoever it was may be gone, and a key may be on the list by now.
+void Connection::State::StartOverIfRefused() {
+  may_start_over_at_ = Clock::now() + std::chrono::milliseconds(kReconnectMsMax);
+  guard_->ReadEvents();
+  const ConnectionStats& now = guard_->stats();
+  const bool has_failed = now.unknown_keys + now.failed_handshakes > 0;
+  if (has_failed && guard_->failed_handshake()) static_cast<void>(Open());
+}
+
+std::string Connection::State::HandshakeTrouble() {
+  guard_->ReadEvents();
+  if (!guard_->failed_handshake()) return "";
+  const auto [event, value] = *guard_->failed_handshake();
+  const bool has_keys = context_->keys().has_value();
+  if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+    return "it does not take this key: is it on the allow list there (allowed.keys), under the "
+           "right role?";
+  }
+  if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+      value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+    return has_keys ? "it works without keys: leave --keys away, or give it keys"
+                    : "it insists on keys: give them with --keys DIR";
+  }
+  if (has_keys) return "the handshake fails: is master.key the key of who listens there?";
+  return "something listens there, but ends the connection before it begins";
+}
+
+bool Connection::State::IsRefused() {
+  guard_->ReadEvents();
+  const auto& failed = guard_->failed_handshake();
+  return failed && (failed->event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ||
+                    failed->value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH);
 }
 
 Result<std::unique_ptr<Connection>> Connection::Connect(Transport& transport,
@@ -125,6 +189,10 @@ Status Connection::Reconnect() { return state_->Open(); }
 void Connection::Guard() { state_->Guard(); }
 
 ConnectionStats Connection::stats() const { return state_->stats(); }
+
+std::string Connection::HandshakeTrouble() { return state_->HandshakeTrouble(); }
+
+bool Connection::IsRefused() { return state_->IsRefused(); }
 
 void* Connection::raw() { return state_->raw(); }
 

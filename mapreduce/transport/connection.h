@@ -19,7 +19,8 @@ namespace millrace {
 class Connection {
  public:
   /// Returns at once, whether somebody listens there or not. kInvalidArgument: CheckConnectable(),
-  /// or a host that ZeroMQ doesn't take. kResourceLimit: too many sockets.
+  /// keys where the endpoint has none, or a host that ZeroMQ doesn't take. kResourceLimit: too many
+  /// sockets.
   static Result<std::unique_ptr<Connection>> Connect(Transport& transport, const Endpoint& endpoint,
                                                      const Address& self,
                                                      const SocketLimits& limits);
@@ -44,6 +45,12 @@ class Connection {
   void Guard();
 
   ConnectionStats stats() const;
+
+  /// Why the handshake with who listens there fails, and what to do; "" while it doesn't.
+  std::string HandshakeTrouble();
+  /// The handshake has failed in a way that another try is not likely to change: whoever listens
+  /// there doesn't take this key, or one side has keys and the other none.
+  bool IsRefused();
 
   /// For the sources of this layer.
   void* raw();

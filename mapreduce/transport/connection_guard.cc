@@ -15,6 +15,9 @@
 #include <cstring>
 #include <functional>
 #include <string_view>
+#include <utility>
+
+#include "mapreduce/transport/zmq_socket.h"
 
 namespace millrace {
 namespace {
@@ -28,6 +31,9 @@ constexpr std::uint64_t kSlackBytes = std::uint64_t{256} << 10;
 constexpr std::uint64_t kDeliveriesPerLook = 64;
 // Frame header: flags and length. At least so many bytes of each frame are no payload.
 constexpr std::uint64_t kFrameHeaderBytes = 2;
+// One that has no key on the list yet speaks of itself at most.
+constexpr std::uint64_t kUnknownBytesMax = std::uint64_t{4} << 20;
+constexpr std::size_t kOwnersMax = 100'000;
 
 // Each frame costs 64 bytes beside its own: a frame in one piece grows this process by its size,
 // empty frames by 32 times theirs. More than this, and it isn't one frame.
@@ -101,7 +107,17 @@ void ConnectionGuard::ReadEvents() {
     zmq_msg_close(&address);
     if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_CONNECTED) OnOpened(value);
     if (event == ZMQ_EVENT_DISCONNECTED || event == ZMQ_EVENT_CLOSED) OnClosed(value);
+    if ((event & kHandshakeEvents) != 0) OnHandshake(event, value);
   }
+}
+
+void ConnectionGuard::OnHandshake(int event, int value) {
+  if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return failed_handshake_.reset();
+  // Of two sides that don't understand each other one may just close: what was known stays.
+  if (event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || !failed_handshake_) {
+    failed_handshake_ = {event, value};
+  }
+  ++(event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? stats_.unknown_keys : stats_.failed_handshakes);
 }
 
 void ConnectionGuard::OnOpened(int fd) {
@@ -192,17 +208,78 @@ void ConnectionGuard::CutForGarbage(int fd) {
   if (Watched* const watched = Find(fd)) Cut(fd, *watched, stats_.cut_for_garbage);
 }
 
-void ConnectionGuard::OnMessage(int fd, const Address& from) {
-  Watched* const watched = Find(fd);
-  if (watched == nullptr || !watched->is_open) return;
+// A worker draws its id when it starts, so an id has one key.
+bool ConnectionGuard::OwnsName(const Address& from, const PublicKey& key) {
+  const auto* const worker = std::get_if<WorkerId>(&from);
+  if (options_.allowed == nullptr || worker == nullptr) return true;
+  if (owners_.size() >= kOwnersMax) {
+    std::erase_if(owners_,
+                  [this](const auto& owner) { return !by_address_.contains(owner.first); });
+  }
+  return owners_.try_emplace(*worker, key).first->second == key;
+}
+
+std::string ConnectionGuard::RoutingIdOfOpen(const Address& address) const {
+  const auto found = by_address_.find(address);
+  if (found == by_address_.end()) return "";
+  const Watched& watched = watched_.at(found->second);
+  return watched.address == address ? watched.routing_id : "";
+}
+
+bool ConnectionGuard::OnMessage(int fd, const Address& from, std::string_view routing_id,
+                                const PublicKey& key) {
+  Watched* watched = Find(fd);
+  if (watched == nullptr || !watched->is_open || watched->address != from) {
+    // It has come since they were read, perhaps with the number of one that has gone.
+    ReadEvents();
+    watched = Find(fd);
+  }
+  if (!OwnsName(from, key)) {
+    if (watched != nullptr) Cut(fd, *watched, stats_.cut_as_impostor);
+    return false;
+  }
+  if (watched == nullptr || !watched->is_open) return true;
   watched->has_spoken = true;
-  if (watched->address == from) return;
+  watched->routing_id = routing_id;
+  watched->key = key;
+  if (watched->address == from) return true;
+  if (watched->address) {
+    const auto before = by_address_.find(*watched->address);
+    if (before != by_address_.end() && before->second == fd) by_address_.erase(before);
+  }
   watched->address = from;
   const auto [at, is_new] = by_address_.try_emplace(from, fd);
-  if (is_new || at->second == fd) return;
+  if (is_new || at->second == fd) return true;
+  Watched* const old = Find(at->second);
+  if (old != nullptr && old->key != key) {
+    watched->address.reset();
+    Cut(fd, *watched, stats_.cut_as_impostor);
+    return false;
+  }
   // ZeroMQ has given the name to the new connection, and forgotten to close the old one.
-  if (Watched* const old = Find(at->second)) Cut(at->second, *old, stats_.taken_over);
+  if (old != nullptr) Cut(at->second, *old, stats_.taken_over);
   at->second = fd;
+  return true;
+}
+
+void ConnectionGuard::CutAsUnknown(int fd) {
+  if (Watched* const watched = Find(fd)) Cut(fd, *watched, stats_.cut_as_unknown);
+}
+
+// Those whose keys are on the list no more, and those whose keys are not known yet: they come
+// again.
+void ConnectionGuard::CutUnlisted() {
+  if (options_.allowed == nullptr) return;
+  const std::uint64_t version = options_.allowed->version();
+  if (std::exchange(list_version_, version) == version) return;
+  for (auto& [fd, watched] : watched_) {
+    if (!watched.is_open) continue;
+    if (!watched.has_spoken) {
+      Cut(fd, watched, stats_.cut_for_room);
+    } else if (!options_.allowed->Find(watched.key)) {
+      Cut(fd, watched, stats_.cut_as_unknown);
+    }
+  }
 }
 
 // ---- Checks -------------------------------------------------------------------------------------
@@ -251,6 +328,7 @@ void ConnectionGuard::SampleOne(int fd, Watched& watched) {
 
 void ConnectionGuard::Check() {
   is_sampled_ = false;
+  CutUnlisted();
   const Clock::time_point now = Clock::now();
   std::uint64_t unfinished_sum = 0;
   Largest largest;
@@ -263,7 +341,10 @@ void ConnectionGuard::Check() {
     watched.was_heard = false;
     const std::uint64_t unfinished =
         watched.read > watched.finished ? watched.read - watched.finished : 0;
-    if (unfinished > options_.limits.frame_bytes_max + kSlackBytes) {
+    const bool is_unknown = options_.allowed != nullptr && !watched.has_spoken;
+    const std::uint64_t frame_bytes_max = std::min<std::uint64_t>(
+        options_.limits.frame_bytes_max, is_unknown ? kUnknownBytesMax : UINT64_MAX);
+    if (unfinished > frame_bytes_max + kSlackBytes) {
       Cut(fd, watched, stats_.cut_for_flood);
       continue;
     }

@@ -40,36 +40,59 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "mapreduce/proto/messages.h"
+#include "mapreduce/security/allow_list.h"
 #include "mapreduce/transport/transport.h"
 
 namespace millrace {
 
 class ConnectionGuard {
  public:
+  /// The monitor's event and its value.
+  struct FailedHandshake {
+    int event = 0;
+    int value = 0;
+  };
   struct Options {
     SocketLimits limits;
     bool is_listener = false;
     bool is_ipc = false;
-    std::uint16_t port = 0;  ///< Where a tcp listener listens.
+    std::uint16_t port = 0;                    ///< Where a tcp listener listens.
+    std::shared_ptr<const AllowList> allowed;  ///< Of a listener with keys.
+    /// Of the connection before this one, which started over.
+    std::optional<FailedHandshake> failed_handshake;
   };
 
   /// `monitor` is the PAIR socket that the monitor's events come from.
-  ConnectionGuard(void* monitor, const Options& options) : monitor_(monitor), options_(options) {}
+  ConnectionGuard(void* monitor, const Options& options)
+      : monitor_(monitor), options_(options), failed_handshake_(options.failed_handshake) {
+    if (options.allowed != nullptr) list_version_ = options.allowed->version();
+  }
 
   /// A frame of `bytes` was received. False: it is of a connection that isn't to be heard.
   bool OnFrame(int fd, std::size_t bytes);
   /// A whole message of nobody's, or of several frames.
   void OnGarbage(int fd);
-  /// A message that is passed on. An older connection of `from` is cut.
-  void OnMessage(int fd, const Address& from);
+  /// A message that may be passed on. An older connection of `from` is cut. False: the name is that
+  /// of another key, and the new connection is cut instead. `key` is nobody's without keys.
+  bool OnMessage(int fd, const Address& from, std::string_view routing_id, const PublicKey& key);
+  /// Of the open connection that `address` was heard on last; "" if there is none.
+  std::string RoutingIdOfOpen(const Address& address) const;
+  /// A message of one that is not on the allow list.
+  void CutAsUnknown(int fd);
   /// Ends the connection for sending garbage, without counting to three.
   void CutForGarbage(int fd);
 
   /// The socket was found empty. True: samples were taken, so look into it once more.
   bool OnEmpty();
+
+  /// That of the last handshake, unless it succeeded.
+  const std::optional<FailedHandshake>& failed_handshake() const { return failed_handshake_; }
 
   const ConnectionStats& stats() const { return stats_; }
   /// Descriptors that may have changed are read from the monitor.
@@ -85,6 +108,8 @@ class ConnectionGuard {
     int garbage = 0;
     Clock::time_point since;
     std::optional<Address> address;
+    std::string routing_id;
+    PublicKey key;
     std::uint64_t read = 0;      ///< As of the last sample.
     std::uint64_t previous = 0;  ///< As of the last check.
     std::uint64_t finished = 0;
@@ -93,7 +118,10 @@ class ConnectionGuard {
 
   void OnOpened(int fd);
   void OnClosed(int fd);
+  void OnHandshake(int event, int value);
   void MakeRoom();
+  void CutUnlisted();
+  bool OwnsName(const Address& from, const PublicKey& key);
   void Sample();
   void SampleOne(int fd, Watched& watched);
   void Check();
@@ -108,11 +136,14 @@ class ConnectionGuard {
   const Options options_;
   std::map<int, Watched> watched_;  ///< Closed ones stay until their number comes again.
   std::map<Address, int> by_address_;
-  bool is_up_to_date_ = false;  ///< With the monitor.
-  bool is_sampled_ = false;     ///< Since the last check.
+  std::map<WorkerId, PublicKey> owners_;  ///< Of workers' names, as long as we live.
+  bool is_up_to_date_ = false;            ///< With the monitor.
+  bool is_sampled_ = false;               ///< Since the last check.
   Clock::time_point sampled_at_ = Clock::now();
   std::uint64_t resident_before_ = 0;  ///< Of the process, when the first frame was half in.
   std::uint64_t deliveries_ = 0;       ///< Since the last sample.
+  std::uint64_t list_version_ = 0;     ///< Of the allow list, when all were checked.
+  std::optional<FailedHandshake> failed_handshake_;
   ConnectionStats stats_;
 };
 

@@ -116,10 +116,20 @@ Result<Endpoint> ParseIpc(const std::string& text) {
 }  // namespace
 
 Result<Endpoint> Endpoint::Parse(const std::string& text) {
+  const std::size_t hash = text.rfind('#');
+  if (hash != std::string::npos) {
+    if (const auto key = PublicKey::FromHex(std::string_view(text).substr(hash + 1))) {
+      MR_ASSIGN_OR_RETURN(Endpoint endpoint, Parse(text.substr(0, hash)));
+      endpoint.key = key;
+      return endpoint;
+    }
+  }
   if (text.starts_with(kTcp)) return ParseTcp(text);
   if (text.starts_with(kIpc)) return ParseIpc(text);
   return Wrong(text, "it must begin with tcp:// or ipc://, like tcp://127.0.0.1:5801");
 }
+
+std::string Endpoint::TextWithKey() const { return key ? text + "#" + key->Hex() : text; }
 
 bool Endpoint::is_loopback() const {
   if (is_ipc) return true;
@@ -133,11 +143,12 @@ bool Endpoint::is_loopback() const {
   return IsIpv4(host) && host.starts_with("127.");
 }
 
-Status CheckListenable(const Endpoint& endpoint) {
-  if (endpoint.is_loopback()) return Status::Ok();
+Status CheckListenable(const Endpoint& endpoint, bool has_keys) {
+  if (has_keys || endpoint.is_loopback()) return Status::Ok();
   return Wrong(endpoint.text,
                "others than this machine could reach it, and whoever does can run code here; "
-               "listen on 127.0.0.1, [::1] or ipc://");
+               "make keys with `millrace keygen DIR` and give them with --keys DIR, or listen on "
+               "127.0.0.1, [::1] or ipc://");
 }
 
 Status CheckConnectable(const Endpoint& endpoint) {

@@ -6,11 +6,17 @@
 //
 //   tcp://127.0.0.1:5801   tcp://[::1]:5801   tcp://node7.example:5801   ipc:///run/millrace.sock
 //   tcp://127.0.0.1:*      listens on a free port       tcp://*:5801     on all addresses
+//
+// and as processes tell it each other, with the public key of who listens there:
+//
+//   tcp://10.0.0.7:40123#<64 hex digits>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "mapreduce/base/status.h"
+#include "mapreduce/security/key.h"
 
 namespace millrace {
 
@@ -28,12 +34,16 @@ struct Endpoint {
   std::string host;        ///< Of tcp; `*`: all addresses.
   std::uint16_t port = 0;  ///< Of tcp; 0: any free one.
   std::string path;        ///< Of ipc; absolute.
-  std::string text;        ///< All of it, "tcp://127.0.0.1:*".
+  std::string text;        ///< All of it but the key, "tcp://127.0.0.1:*".
+  std::optional<PublicKey> key;
+
+  /// `text`, and the key if there is one.
+  std::string TextWithKey() const;
 };
 
-/// kInvalidArgument for an endpoint that others than this machine reach: without keys, whoever
-/// reaches the port can run code here.
-Status CheckListenable(const Endpoint& endpoint);
+/// kInvalidArgument for an endpoint that others than this machine reach, without keys: whoever
+/// reaches the port could run code here.
+Status CheckListenable(const Endpoint& endpoint, bool has_keys);
 
 /// kInvalidArgument for an endpoint that names no one place: a `*` for host or port.
 Status CheckConnectable(const Endpoint& endpoint);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/transport/listener.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,7 +18,8 @@
 namespace millrace {
 namespace {
 
-constexpr int kEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED;
+constexpr int kEvents =
+    ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | kHandshakeEvents;
 // Receive() never blocks, not on garbage either: it stops after so many frames of it.
 constexpr int kGarbageFramesPerCall = 10'000;
 constexpr mode_t kSocketFileMode = 0600;
@@ -73,15 +75,36 @@ Result<std::string> BoundEndpoint(void* socket) {
   return std::string(text);
 }
 
+// Whom the handler of keys has let in (zap_handler.h). ZeroMQ lets in anybody where it is gone.
+std::optional<AllowedKey> KeyOf(const AllowList& allowed, Frame& frame) {
+  const char* const user = zmq_msg_gets(static_cast<zmq_msg_t*>(frame.raw()), "User-Id");
+  const std::optional<PublicKey> key =
+      user == nullptr ? std::nullopt : PublicKey::FromHex(std::string_view(user));
+  return key ? allowed.Find(*key) : std::nullopt;
+}
+
+// A process has few descriptors where the system says so: some must stay for what it is there for.
+SocketLimits WithinDescriptors(SocketLimits limits) {
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return limits;
+  const auto most = static_cast<std::size_t>(descriptors.rlim_cur);
+  limits.connections_max = std::min(limits.connections_max, most / 2);
+  limits.newcomers_max = std::min(limits.newcomers_max, most / 4);
+  return limits;
+}
+
 int SourceOf(Frame& frame) { return zmq_msg_get(static_cast<zmq_msg_t*>(frame.raw()), ZMQ_SRCFD); }
 
 }  // namespace
 
 class Listener::State {
  public:
-  State(ZmqSocket socket, std::string endpoint, const ConnectionGuard::Options& options)
-      : socket_(std::move(socket)),
+  State(std::shared_ptr<Transport::Context> context, ZmqSocket socket, std::string endpoint,
+        const ConnectionGuard::Options& options)
+      : context_(std::move(context)),
+        socket_(std::move(socket)),
         endpoint_(std::move(endpoint)),
+        allowed_(options.allowed),
         guard_(socket_.monitor(), options) {}
 
   std::optional<Received> Receive();
@@ -101,8 +124,10 @@ class Listener::State {
   // A message, or nothing if it was dropped.
   std::optional<Received> Take(Frame id);
 
+  const std::shared_ptr<Transport::Context> context_;
   ZmqSocket socket_;
   const std::string endpoint_;
+  const std::shared_ptr<const AllowList> allowed_;
   ConnectionGuard guard_;
   bool is_skipping_ = false;
 };
@@ -133,7 +158,17 @@ std::optional<Received> Listener::State::Take(Frame id) {
     return std::nullopt;
   }
   if (!is_heard) return std::nullopt;
-  guard_.OnMessage(fd, *from);
+  if (allowed_ != nullptr) {
+    received.key = KeyOf(*allowed_, received.frame);
+    if (!received.key) {
+      guard_.CutAsUnknown(fd);
+      return std::nullopt;
+    }
+  }
+  const PublicKey key = received.key ? received.key->key : PublicKey{};
+  if (!guard_.OnMessage(fd, *from, id.view(), key)) {
+    return std::nullopt;
+  }
   received.from = *from;
   return received;
 }
@@ -153,7 +188,8 @@ bool Listener::State::SkipFrames() {
 }
 
 Status Listener::State::Send(const Address& to, std::string&& frame) {
-  const std::string id = RoutingIdOf(to);
+  const std::string id = guard_.RoutingIdOfOpen(to);
+  if (id.empty()) return Status::Unavailable(AddressName(to), " is not connected");
   int error = 0;
   do {
     error = zmq_send(raw(), id.data(), id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ? zmq_errno() : 0;
@@ -167,28 +203,35 @@ Status Listener::State::Send(const Address& to, std::string&& frame) {
 }
 
 void Listener::State::Guard() {
+  context_->RefreshAccess();
   if (socket_.IsReadable()) return;
   if (guard_.OnEmpty() && !socket_.IsReadable()) guard_.OnEmpty();
 }
 
 Result<std::unique_ptr<Listener>> Listener::Bind(Transport& transport, const Endpoint& endpoint,
                                                  const SocketLimits& limits) {
-  MR_RETURN_IF_ERROR(CheckListenable(endpoint));
+  const std::optional<TransportKeys>& keys = transport.keys();
+  MR_RETURN_IF_ERROR(CheckListenable(endpoint, keys.has_value()));
+  MR_RETURN_IF_ERROR(transport.context()->StartAccess());
   if (endpoint.is_ipc) MR_RETURN_IF_ERROR(CheckIpcPath(endpoint));
   MR_ASSIGN_OR_RETURN(
       ZmqSocket socket,
       ZmqSocket::Make(transport.context(), zmq::socket_type::router, endpoint, limits, kEvents));
   MR_RETURN_IF_ERROR(socket.SetOption(ZMQ_ROUTER_MANDATORY, 1));
+  MR_RETURN_IF_ERROR(socket.SetCurveServer());
   // Without it the second connection of a name stays deaf for good, docs/decisions/0015.
   MR_RETURN_IF_ERROR(socket.SetOption(ZMQ_ROUTER_HANDOVER, 1));
   if (zmq_bind(socket.raw(), endpoint.text.c_str()) != 0) return BindError(endpoint, zmq_errno());
   if (endpoint.is_ipc) ::chmod(endpoint.path.c_str(), kSocketFileMode);
   MR_ASSIGN_OR_RETURN(const std::string bound, BoundEndpoint(socket.raw()));
   MR_ASSIGN_OR_RETURN(const Endpoint real, Endpoint::Parse(bound));
-  const ConnectionGuard::Options options = {
-      .limits = limits, .is_listener = true, .is_ipc = endpoint.is_ipc, .port = real.port};
-  return std::unique_ptr<Listener>(
-      new Listener(std::make_unique<State>(std::move(socket), bound, options)));
+  const ConnectionGuard::Options options = {.limits = WithinDescriptors(limits),
+                                            .is_listener = true,
+                                            .is_ipc = endpoint.is_ipc,
+                                            .port = real.port,
+                                            .allowed = keys ? keys->allowed : nullptr};
+  return std::unique_ptr<Listener>(new Listener(
+      std::make_unique<State>(transport.context(), std::move(socket), bound, options)));
 }
 
 Listener::Listener(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -17,15 +17,17 @@ namespace millrace {
 struct Received {
   Address from;
   Frame frame;  ///< Any bytes, at least one.
+  /// With keys: who it is, as of the allow list. Without: nullopt, and anybody.
+  std::optional<AllowedKey> key;
 };
 
 /// Where many peers connect to. One thread. A peer has one connection: when it comes again, the new
 /// one counts and the old one is cut.
 class Listener {
  public:
-  /// kInvalidArgument: CheckListenable(), or this machine doesn't have the address. kUnavailable:
-  /// another process listens there. kCannotCreate: not allowed, or a file is in the way of ipc.
-  /// kResourceLimit: too many sockets.
+  /// kInvalidArgument: CheckListenable(), keys without an allow list, or this machine doesn't have
+  /// the address. kUnavailable: another process listens there. kCannotCreate: not allowed, or a
+  /// file is in the way of ipc. kResourceLimit: too many sockets.
   static Result<std::unique_ptr<Listener>> Bind(Transport& transport, const Endpoint& endpoint,
                                                 const SocketLimits& limits);
   ~Listener();

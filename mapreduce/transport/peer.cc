@@ -9,12 +9,12 @@ namespace millrace {
 namespace {
 
 constexpr char kMaster = 'm', kWorker = 'w', kClient = 'c';
-constexpr std::size_t kRoutingIdBytes = 9;
+constexpr std::size_t kNamedBytes = 9;
 
 }  // namespace
 
-std::string RoutingIdOf(const Address& address) {
-  std::string id(kRoutingIdBytes, '\0');
+std::string RoutingIdOf(const Address& address, std::string_view nonce) {
+  std::string id(kNamedBytes, '\0');
   std::uint64_t value = 0;
   id[0] = kMaster;
   if (const auto* worker = std::get_if<WorkerId>(&address)) {
@@ -25,11 +25,11 @@ std::string RoutingIdOf(const Address& address) {
     value = client->value;
   }
   StoreLittle64(id.data() + 1, value);
-  return id;
+  return id.append(nonce);
 }
 
 std::optional<Address> AddressOf(std::string_view routing_id) {
-  if (routing_id.size() != kRoutingIdBytes) return std::nullopt;
+  if (routing_id.size() != kNamedBytes + kNonceBytes) return std::nullopt;
   const std::uint64_t value = LoadLittle64(routing_id.data() + 1);
   switch (routing_id[0]) {
     case kMaster:

@@ -5,9 +5,11 @@
 // How a peer names itself when it connects, so that what comes from it and what is sent to it is
 // bound to one id:
 //
-//   routing_id := kind:u8 id:u64        kind: 'm' master (id 0), 'w' worker, 'c' client
+//   routing_id := kind:u8 id:u64 nonce:16 bytes       kind: 'm' master (id 0), 'w' worker,
+//                                                     'c' client
 //
-// Little-endian.
+// Little-endian. The nonce is drawn anew for each connection: ids can be known to others, and
+// ZeroMQ gives what is sent to a routing id to whoever came last under it.
 
 #include <optional>
 #include <string>
@@ -17,9 +19,12 @@
 
 namespace millrace {
 
-std::string RoutingIdOf(const Address& address);
+inline constexpr std::size_t kNonceBytes = 16;
 
-/// nullopt: not a routing id of ours; worker 0 is nobody's, either.
+/// Requires: kNonceBytes of `nonce`.
+std::string RoutingIdOf(const Address& address, std::string_view nonce);
+
+/// Whatever its nonce. nullopt: not a routing id of ours; worker 0 is nobody's, either.
 std::optional<Address> AddressOf(std::string_view routing_id);
 
 /// "master", "w7", "c12": for people.

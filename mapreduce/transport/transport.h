@@ -15,12 +15,20 @@
 //
 // Frames may be lost, each time a connection breaks; they never come twice, nor, on one connection,
 // in another order. Nothing here blocks but Poller::Wait. Connections heal by themselves.
+//
+// With keys all sockets speak CURVE: who connects knows the key of who listens, and is known by its
+// own, which the listener's allow list must have. Without, nobody is known to anybody.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "mapreduce/proto/limits.h"
+#include "mapreduce/security/allow_list.h"
+#include "mapreduce/security/key.h"
 
 namespace millrace {
 
@@ -49,14 +57,24 @@ inline constexpr SocketLimits kDataLimits = {.messages_max = 4,
 /// What happened to a socket's connections, since it was made.
 struct ConnectionStats {
   std::uint64_t opened = 0;
-  std::uint64_t open = 0;             ///< Now.
-  std::uint64_t garbage = 0;          ///< Messages dropped: not one frame, or from nobody.
-  std::uint64_t cut_for_garbage = 0;  ///< kGarbageMax messages of it.
-  std::uint64_t cut_for_flood = 0;    ///< Unfinished bytes beyond the limits.
-  std::uint64_t cut_for_room = 0;     ///< Too many connections or newcomers.
-  std::uint64_t cut_for_silence = 0;  ///< Never said anything.
-  std::uint64_t cut_as_foreign = 0;   ///< ipc: another user's process.
-  std::uint64_t taken_over = 0;       ///< The same peer came again on another connection.
+  std::uint64_t open = 0;               ///< Now.
+  std::uint64_t garbage = 0;            ///< Messages dropped: not one frame, or from nobody.
+  std::uint64_t cut_for_garbage = 0;    ///< kGarbageMax messages of it.
+  std::uint64_t cut_for_flood = 0;      ///< Unfinished bytes beyond the limits.
+  std::uint64_t cut_for_room = 0;       ///< Too many connections or newcomers.
+  std::uint64_t cut_for_silence = 0;    ///< Never said anything.
+  std::uint64_t cut_as_foreign = 0;     ///< ipc: another user's process.
+  std::uint64_t taken_over = 0;         ///< The same peer came again on another connection.
+  std::uint64_t unknown_keys = 0;       ///< Refused in the handshake.
+  std::uint64_t failed_handshakes = 0;  ///< No keys, other keys than ours, half of one, garbage.
+  std::uint64_t cut_as_unknown = 0;     ///< Its key was taken from the list, or nobody checked it.
+  std::uint64_t cut_as_impostor = 0;    ///< Under the name of a peer that has another key.
+};
+
+/// What a process proves itself with, and whom it takes.
+struct TransportKeys {
+  KeyPair own;
+  std::shared_ptr<AllowList> allowed;  ///< Null for one that doesn't listen.
 };
 
 /// How long a connection may be silent on the wire before it counts as gone.
@@ -76,10 +94,16 @@ inline constexpr int kSocketsMax = 8'192;  ///< Of a process: a worker connects 
 /// Owner of the one I/O thread, which ends when the last socket is closed. Thread-safe.
 class Transport {
  public:
-  Transport();
+  explicit Transport(std::optional<TransportKeys> keys = std::nullopt);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
+
+  const std::optional<TransportKeys>& keys() const;
+  /// For a log: that the allow list was read again, or what is wrong with it.
+  std::vector<std::string> TakeNotes();
+  /// Likewise: whose keys were refused; some, if they are many.
+  std::vector<std::string> TakeRefusals();
 
   /// For the sources of this layer.
   class Context;

@@ -11,6 +11,10 @@ namespace {
 // Below, a copy is cheaper than a second owner.
 constexpr std::size_t kCopiedBytesMax = 512;
 
+// Command name, nonce, flags and authenticator around a frame's bytes.
+constexpr std::size_t kCurveBytes = 64;
+constexpr char kZapDomain[] = "millrace";
+
 void DeleteString(void* /*data*/, void* owner) { delete static_cast<std::string*>(owner); }
 
 std::string MonitorName() {
@@ -64,7 +68,9 @@ Status ZmqSocket::SetOption(int option, const void* value, std::size_t size) {
 }
 
 Status ZmqSocket::SetOptions(const Endpoint& endpoint, const SocketLimits& limits) {
-  const auto frame_bytes_max = static_cast<std::int64_t>(limits.frame_bytes_max);
+  // CURVE's box around a frame counts, too.
+  const auto frame_bytes_max =
+      static_cast<std::int64_t>(limits.frame_bytes_max + (context_->keys() ? kCurveBytes : 0));
   MR_RETURN_IF_ERROR(SetOption(ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max));
   const std::pair<int, int> options[] = {
       {ZMQ_RCVHWM, limits.messages_max},
@@ -117,6 +123,25 @@ bool ZmqSocket::IsReadable() {
   int events = 0;
   std::size_t size = sizeof events;
   return zmq_getsockopt(raw(), ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+Status ZmqSocket::SetCurveServer() {
+  if (!context_->keys()) return Status::Ok();
+  const SecretKey& secret = context_->keys()->own.secret_key;
+  MR_RETURN_IF_ERROR(SetOption(ZMQ_CURVE_SERVER, 1));
+  MR_RETURN_IF_ERROR(SetOption(ZMQ_CURVE_SECRETKEY, secret.data(), kKeyBytes));
+  return SetOption(ZMQ_ZAP_DOMAIN, kZapDomain, sizeof kZapDomain - 1);
+}
+
+Status ZmqSocket::SetCurveClient(const Endpoint& server) {
+  if (!context_->keys()) return Status::Ok();
+  if (!server.key) {
+    return Status::InvalidArgument(server.text, ": it is not known whose key to expect there");
+  }
+  const KeyPair& own = context_->keys()->own;
+  MR_RETURN_IF_ERROR(SetOption(ZMQ_CURVE_SERVERKEY, server.key->bytes.data(), kKeyBytes));
+  MR_RETURN_IF_ERROR(SetOption(ZMQ_CURVE_PUBLICKEY, own.public_key.bytes.data(), kKeyBytes));
+  return SetOption(ZMQ_CURVE_SECRETKEY, own.secret_key.data(), kKeyBytes);
 }
 
 int SendFrame(void* socket, std::string* frame) {

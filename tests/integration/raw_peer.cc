@@ -117,7 +117,9 @@ std::string ZmtpFrame(std::string_view payload, bool has_more) {
   return frame.append(payload);
 }
 
-EchoServer::EchoServer(const std::string& endpoint, const SocketLimits& limits) {
+EchoServer::EchoServer(const std::string& endpoint, const SocketLimits& limits,
+                       std::optional<TransportKeys> keys)
+    : transport_(std::move(keys)) {
   const Result<Endpoint> parsed = Endpoint::Parse(endpoint);
   if (!parsed.ok()) {
     ADD_FAILURE() << parsed.error().message();

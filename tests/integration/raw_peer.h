@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -48,13 +49,17 @@ class RawPeer {
   bool is_cut_ = false;
 };
 
+/// Of a peer's name.
+inline constexpr std::string_view kAnyNonce = "sixteen bytes...";
+
 /// A ZMTP frame.
 std::string ZmtpFrame(std::string_view payload, bool has_more);
 
 /// Sends each frame back to whom it came from.
 class EchoServer {
  public:
-  EchoServer(const std::string& endpoint, const SocketLimits& limits);
+  EchoServer(const std::string& endpoint, const SocketLimits& limits,
+             std::optional<TransportKeys> keys = std::nullopt);
   /// Ends the thread, and says what happened.
   ConnectionStats Stop();
   const std::string& endpoint() const { return endpoint_; }

@@ -61,8 +61,8 @@ TEST_F(GarbageTest, OfAWebBrowserIsDropped) {
 
 TEST_F(GarbageTest, OfWrongFrameCountsEndsItsConnection) {
   RawPeer none(server_.endpoint()), three(server_.endpoint());
-  none.ShakeHands(RoutingIdOf(WorkerId{2}));
-  three.ShakeHands(RoutingIdOf(WorkerId{3}));
+  none.ShakeHands(RoutingIdOf(WorkerId{2}, kAnyNonce));
+  three.ShakeHands(RoutingIdOf(WorkerId{3}, kAnyNonce));
   for (int i = 0; i < kGarbageMax; ++i) {
     none.Write(ZmtpFrame("", /*has_more=*/false));
     three.Write(ZmtpFrame("a", true) + ZmtpFrame("b", true) + ZmtpFrame("c", false));
@@ -94,7 +94,7 @@ TEST_F(GarbageTest, OfHugeFramesEndsItsConnection) {
   for (const char* const size : {"\0\0\0\0\x40\0\0\0", "\x7f\xff\xff\xff\xff\xff\xff\xff",
                                  "\xff\xff\xff\xff\xff\xff\xff\xff"}) {
     RawPeer peer(server_.endpoint());
-    peer.ShakeHands(RoutingIdOf(WorkerId{2}));
+    peer.ShakeHands(RoutingIdOf(WorkerId{2}, kAnyNonce));
     peer.Write("\x02" + std::string(size, 8) + "first bytes");
     EXPECT_TRUE(Eventually([&] { return peer.IsCut(); }));
   }
@@ -120,7 +120,7 @@ Flood SendFlood(const SocketLimits& limits, std::size_t frame_bytes, std::size_t
   std::atomic<bool> is_over = false;
   std::jthread stranger([&] {
     RawPeer peer(server.endpoint());
-    peer.ShakeHands(RoutingIdOf(WorkerId{2}));
+    peer.ShakeHands(RoutingIdOf(WorkerId{2}, kAnyNonce));
     std::string frames;
     while (frames.size() < 100'000) {
       frames += ZmtpFrame(std::string(frame_bytes, 'x'), /*has_more=*/true);
@@ -193,7 +193,7 @@ TEST(FloodTest, IsCutWhileTheOwnerIsBehind) {
   std::atomic<bool> was_cut = false;
   std::jthread stranger([&] {
     RawPeer peer(listener.endpoint());
-    peer.ShakeHands(RoutingIdOf(WorkerId{9}));
+    peer.ShakeHands(RoutingIdOf(WorkerId{9}, kAnyNonce));
     const std::string frames = ZmtpFrame(std::string(60'000, 'x'), /*has_more=*/true);
     for (std::size_t sent = 0; sent < 300 * kMiB && peer.Write(frames);) sent += frames.size();
     was_cut = Eventually([&] { return peer.IsCut(); });
@@ -259,7 +259,7 @@ TEST(FloodTest, OfIdleConnectionsCostsLittle) {
   std::vector<std::unique_ptr<RawPeer>> idle;
   for (std::uint64_t i = 0; i < 100; ++i) {
     idle.push_back(std::make_unique<RawPeer>(server.endpoint()));
-    idle.back()->ShakeHands(RoutingIdOf(WorkerId{1000 + i}));
+    idle.back()->ShakeHands(RoutingIdOf(WorkerId{1000 + i}, kAnyNonce));
     idle.back()->Write(ZmtpFrame("hello", /*has_more=*/false));
   }
   EXPECT_TRUE(Eventually([&] { return server.frame_count() == 101; }));

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -99,6 +100,30 @@ TEST(TransportTest, AnswersEachPeerByItsName) {
   }
 }
 
+// Also one who has come while others were being heard.
+TEST(TransportTest, AnswersWhomItHasHeard) {
+  Transport here;
+  auto bound = Listener::Bind(here, Parsed(kAnyPort), kControlLimits);
+  ASSERT_TRUE(bound.ok());
+  constexpr std::uint64_t kPeers = 300;
+  std::jthread peers([&] {
+    Transport there;
+    for (std::uint64_t i = 1; i <= kPeers; ++i) {
+      const auto connection = ConnectTo(there, (*bound)->endpoint(), WorkerId{i});
+      EXPECT_TRUE(SendSoon(*connection, "hello"));
+      EXPECT_EQ(ReceiveSoon(*connection), "welcome");
+    }
+  });
+  std::uint64_t heard = 0;
+  EXPECT_TRUE(Eventually([&] {
+    while (const std::optional<Received> received = (*bound)->Receive()) {
+      EXPECT_TRUE((*bound)->Send(received->from, "welcome").ok());
+      ++heard;
+    }
+    return heard == kPeers;
+  }));
+}
+
 TEST(TransportTest, SaysWhoIsNotThere) {
   Transport transport;
   auto bound = Listener::Bind(transport, Parsed(kAnyPort), kDataLimits);
@@ -175,7 +200,7 @@ TEST(TransportTest, IsFoundAgainAfterARestart) {
 TEST(TransportTest, HearsAPeerThatComesAgainWhileItsOldConnectionLives) {
   EchoServer server(kAnyPort, kControlLimits);
   RawPeer old(server.endpoint());
-  old.ShakeHands(RoutingIdOf(WorkerId{5}));
+  old.ShakeHands(RoutingIdOf(WorkerId{5}, kAnyNonce));
   ASSERT_TRUE(old.Write(ZmtpFrame("hello", /*has_more=*/false)));
   ASSERT_TRUE(Eventually([&] { return server.frame_count() == 1; }));
 

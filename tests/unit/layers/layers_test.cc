@@ -54,7 +54,8 @@ TEST(LayersTest, AreClosedOverTheOrder) {
   EXPECT_FALSE(AllowedLayers().at("api").contains("engine"));
   EXPECT_FALSE(AllowedLayers().at("master").contains("worker"));
   EXPECT_TRUE(AllowedLayers().at("cli").contains("base"));
-  EXPECT_THAT(AllowedLayers().at("transport"), ElementsAre("base", "proto", "transport"));
+  EXPECT_THAT(AllowedLayers().at("transport"),
+              ElementsAre("base", "proto", "security", "transport"));
   EXPECT_TRUE(AllowedLayers().at("worker").contains("transport"));
   EXPECT_FALSE(AllowedLayers().at("engine").contains("transport"));
 }

@@ -89,16 +89,31 @@ TEST(EndpointTest, KnowsWhatOthersReach) {
        {"tcp://127.0.0.1:1", "tcp://127.9.8.7:1", "tcp://localhost:1", "tcp://[::1]:1",
         "tcp://[::ffff:127.0.0.1]:1", "ipc:///run/x.sock"}) {
     EXPECT_TRUE(Parsed(text).is_loopback()) << text;
-    EXPECT_TRUE(CheckListenable(Parsed(text)).ok()) << text;
+    EXPECT_TRUE(CheckListenable(Parsed(text), /*has_keys=*/false).ok()) << text;
   }
   for (const char* const text :
        {"tcp://*:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://10.0.0.1:1", "tcp://128.0.0.1:1",
         "tcp://127.0.0.1.example:1", "tcp://127.example:1", "tcp://[::ffff:10.0.0.1]:1"}) {
     EXPECT_FALSE(Parsed(text).is_loopback()) << text;
-    const Status status = CheckListenable(Parsed(text));
+    EXPECT_TRUE(CheckListenable(Parsed(text), /*has_keys=*/true).ok()) << text;
+    const Status status = CheckListenable(Parsed(text), /*has_keys=*/false);
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(status.message(), HasSubstr("whoever does can run code here"));
   }
+}
+
+TEST(EndpointTest, MayCarryTheKeyOfWhoListens) {
+  const std::string hex(64, 'b');
+  for (const std::string text : {"tcp://10.0.0.1:5801", "tcp://[::1]:*", "ipc:///run/x#y.sock"}) {
+    const Endpoint endpoint = Parsed(text + "#" + hex);
+    EXPECT_EQ(endpoint.text, text);
+    ASSERT_TRUE(endpoint.key.has_value());
+    EXPECT_EQ(endpoint.key->Hex(), hex);
+    EXPECT_EQ(endpoint.TextWithKey(), text + "#" + hex);
+    EXPECT_EQ(Parsed(text).key, std::nullopt);
+    EXPECT_EQ(Parsed(text).TextWithKey(), text);
+  }
+  EXPECT_FALSE(Endpoint::Parse("tcp://10.0.0.1:5801#" + hex.substr(1)).ok());
 }
 
 TEST(EndpointTest, KnowsWhatNamesNoOnePlace) {

@@ -10,19 +10,24 @@
 namespace millrace {
 namespace {
 
+constexpr char kNonce[] = "sixteen bytes...";
+
 TEST(RoutingIdTest, GoesThereAndBack) {
   const Address addresses[] = {MasterAddress{}, WorkerId{1}, WorkerId{UINT64_MAX}, ClientId{0},
                                ClientId{0x0102030405060708}};
   for (const Address& address : addresses) {
-    const std::string id = RoutingIdOf(address);
-    EXPECT_EQ(id.size(), 9u);
+    const std::string id = RoutingIdOf(address, kNonce);
+    EXPECT_EQ(id.size(), 25u);
+    EXPECT_TRUE(AddressOf(RoutingIdOf(address, std::string(16, '\xff'))) == address);
     EXPECT_TRUE(AddressOf(id) == address) << AddressName(address);
   }
-  EXPECT_EQ(RoutingIdOf(ClientId{0x0102030405060708}), "c\x08\x07\x06\x05\x04\x03\x02\x01");
+  EXPECT_EQ(RoutingIdOf(ClientId{0x0102030405060708}, kNonce),
+            std::string("c\x08\x07\x06\x05\x04\x03\x02\x01") + kNonce);
 }
 
 TEST(RoutingIdTest, OfNobodyIsRefused) {
-  const std::string one("\1\0\0\0\0\0\0\0", 8), zero(8, '\0');
+  const std::string one = std::string("\1\0\0\0\0\0\0\0", 8) + kNonce;
+  const std::string zero = std::string(8, '\0') + kNonce;
   for (const std::string& id : {std::string(), std::string("w"), "w" + one + "x", "x" + one,
                                 "W" + one, "m" + one, "w" + zero, std::string("\0\0\0\0\1", 5)}) {
     EXPECT_EQ(AddressOf(id), std::nullopt) << id;
