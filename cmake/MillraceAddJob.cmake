@@ -5,7 +5,8 @@
 # A shared module NAME.so for `millrace run JOB --module NAME.so`. It takes headers and language
 # level from Millrace but no code: the library's symbols stay undefined until the `millrace` that
 # loads it provides its own, so there is one job registry, one hash, one allocator of buffers.
-# LIBRARIES are what the job itself needs besides; they are linked as usual.
+# LIBRARIES are what the job itself needs besides; they are linked as usual. (Shared ones are not
+# found by $ORIGIN: a module is loaded from memory, where it was checked.)
 function(millrace_add_job name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
   if(NOT arg_SOURCES OR arg_UNPARSED_ARGUMENTS)

@@ -71,6 +71,12 @@ std::optional<std::string> ModuleCache::Find(const Hash128& hash) {
   return path;
 }
 
+void ModuleCache::Remove(const Hash128& hash) {
+  const std::string path = PathOf(hash);
+  static_cast<void>(LocalFileSystem().RemoveFile(path));
+  checked_.erase(path);
+}
+
 // Not by the time: whoever uses the file sets that.
 std::optional<ModuleCache::FileId> ModuleCache::IdOf(const std::string& path) {
   struct stat info;

@@ -38,6 +38,9 @@ class ModuleCache {
   /// The file, if it is there. Cost: a module's hash, the first time in this process.
   std::optional<std::string> Find(const Hash128& hash);
 
+  /// Its bytes are others by now.
+  void Remove(const Hash128& hash);
+
   /// One that comes in pieces. Removed again unless it is finished.
   class NewModule {
    public:

@@ -92,7 +92,7 @@ Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& ta
   }
   assignment.code = plan.plan.code();
   assignment.directory = plan.plan.directory();
-  assignment.modules = places.modules;
+  for (const ModuleFile& module : plan.modules) assignment.modules.push_back(module.name);
   assignment.memory_bytes = places.memory_bytes;
   assignment.scratch_directory = places.scratch_directory;
   assignment.runs = places.runs;

@@ -65,7 +65,8 @@ struct TaskAssignment {
   OutputFormat output_format = OutputFormat::kTsv;
   std::string code;       ///< Plan.code; "" is not looked at.
   std::string directory;  ///< Where relative paths of shards start; "" if there are none.
-  std::vector<std::string> modules;  ///< Files to load.
+  /// Names of those to load, in order. Their bytes come as descriptors (task_child.h).
+  std::vector<std::string> modules;
 
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;  ///< The engine's budget.
   std::uint64_t block_bytes = 0;  ///< Of run files; 0: as the memory allows.
@@ -85,6 +86,10 @@ struct TaskAssignment {
   bool goes_one_by_one = false;  ///< StartTask's.
   std::uint64_t rejects_max = UINT64_MAX;
   std::optional<TaskReference> reference;
+  bool is_sandboxed = false;             ///< See sandbox.h.
+  std::vector<std::string> also_reads;   ///< Files and folders, for any of the worker's tasks.
+  std::vector<std::string> also_writes;  ///< Likewise.
+  std::vector<std::string> hidden;       ///< What lies below is no input either.
 };
 
 /// The attempt succeeded.
@@ -104,7 +109,6 @@ using ChildAnswer = std::variant<TaskSuccess, TaskFault>;
 
 /// What the worker's shell decides for an attempt.
 struct TaskPlaces {
-  std::vector<std::string> modules;  ///< The plan's, as files here.
   std::uint64_t memory_bytes = 0;
   std::string scratch_directory;
   std::vector<NewRun> runs;         ///< One for each channel of the phase.

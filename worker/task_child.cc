@@ -16,6 +16,7 @@
 #include <cstring>
 #include <utility>
 
+#include "worker/sandbox.h"
 #include "worker/task_codec.h"
 #include "worker/task_orphans.h"
 #include "worker/task_spawn.h"
@@ -80,6 +81,12 @@ void Disturb(std::vector<std::string>& environment) {
   environment.push_back("MILLRACE_PADDING=" + std::string(4096 + getpid() % 4096, 'x'));
 }
 
+// The only one that it may write to.
+void SetTemporaryFolder(const std::string& folder, std::vector<std::string>& environment) {
+  std::erase_if(environment, [](const std::string& entry) { return entry.starts_with("TMPDIR="); });
+  environment.push_back("TMPDIR=" + folder);
+}
+
 // Memory that is the process's alone.
 std::uint64_t OwnMemoryBytes(pid_t pid) {
   char path[32];
@@ -108,6 +115,7 @@ std::optional<std::int64_t> IoBytes(pid_t pid) {
 
 TaskChild::TaskChild(const TaskAssignment& assignment, const TaskChildOptions& options)
     : keeper_(options.keeper),
+      is_sandboxed_(assignment.is_sandboxed),
       expected_(ExpectedOf(assignment)),
       task_name_(TaskNameOf(assignment)),
       log_bytes_max_(options.log_bytes_max),
@@ -143,9 +151,12 @@ Status TaskChild::Spawn(const TaskAssignment& assignment, const TaskChildOptions
   spec.program = options.program;
   spec.arguments = {"millrace", "task-child"};
   spec.environment = ChildEnvironment();
+  if (assignment.is_sandboxed) SetTemporaryFolder(assignment.scratch_directory, spec.environment);
   if (assignment.reference) Disturb(spec.environment);
   spec.descriptors = {null.get(),     output.get(),      output.get(),
                       assigned.get(), answer_fd_->get(), progress.get()};
+  MR_CHECK(options.modules.size() == assignment.modules.size());
+  for (const auto& module : options.modules) spec.descriptors.push_back(module->fd());
   spec.data_bytes_max = DataBytesMax(options.memory_bytes);
   spec.announce_fd = keeper_ != nullptr ? keeper_->fd() : -1;
   MR_ASSIGN_OR_RETURN(pid_, millrace::Spawn(spec));
@@ -257,8 +268,8 @@ std::variant<TaskSuccess, FailedTask> TaskChild::Finish() {
   TaskFault& fault = std::get<TaskFault>(*answer);
   FailedTask failed;
   failed.failure.code = fault.code;
-  failed.failure.message = std::move(fault.message);
   failed.failure.log = Log();
+  failed.failure.message = WithHint(std::move(fault.message), failed.failure.log);
   failed.damaged_input = fault.damaged_input;
   return failed;
 }
@@ -285,10 +296,16 @@ FailedTask TaskChild::Failed(const ChildEnding& ending, const Status& answer) co
   const Status status = DescribeEnding(ending, task_name_, at, answer);
   FailedTask failed;
   failed.failure.code = status.code();
-  failed.failure.message = status.message().substr(0, kErrorBytesMax);
   failed.failure.position = position;
   failed.failure.log = Log();
+  failed.failure.message = WithHint(status.message().substr(0, kErrorBytesMax), failed.failure.log);
   return failed;
+}
+
+// If there is room for it.
+std::string TaskChild::WithHint(std::string message, const std::string& log) const {
+  const std::string hint = is_sandboxed_ ? SandboxHint(message, log) : "";
+  return message.size() + hint.size() <= kErrorBytesMax ? message + hint : message;
 }
 
 // A group whose key doesn't fit the page can't be told from others.

@@ -3,14 +3,15 @@
 #define WORKER_TASK_CHILD_H_
 
 // The child process that executes one task attempt, as its worker sees it. A fresh process for each
-// attempt: what a job's code does to the process, it does to itself. That is containment of
-// accidents, not of hostile code: the child may do all that the worker's user may.
+// attempt: what a job's code does to the process, it does to itself. What it may do to others,
+// sandbox.h says.
 //
 //   fd 0        /dev/null
 //   fd 1, 2     one pipe to the worker: what is printed, for the message if it fails
 //   fd 3        the assignment: memory that nobody can change any more
 //   fd 4        the answer: memory
 //   fd 5        SharedRecord (mapreduce/api/shared_record.h): memory of a fixed size
+//   fd 6 ...    the job's modules, as the assignment names them: memory that nobody can change
 //
 // It succeeds only by a whole answer and exit code 0; the answer is decoded as foreign bytes.
 //
@@ -30,6 +31,7 @@
 
 #include "mapreduce/api/shared_record.h"
 #include "mapreduce/base/status.h"
+#include "mapreduce/engine/module_image.h"
 #include "mapreduce/io/descriptor.h"
 #include "mapreduce/proto/limits.h"
 #include "mapreduce/proto/messages.h"
@@ -40,6 +42,7 @@
 namespace millrace {
 
 struct TaskChildOptions {
+  std::vector<std::shared_ptr<const ModuleImage>> modules;  ///< TaskAssignment::modules.
   std::string program = "/proc/self/exe";  ///< Knows the hidden command "task-child".
   /// Of its own memory (not of files it maps, nor of what it starts). More ends it: CheckMemory, or
   /// malloc fails, at twice that and a GiB. Room for the job's code beside
@@ -98,6 +101,7 @@ class TaskChild {
   Result<ChildAnswer> ReadAnswer() const;
   FailedTask Failed(const ChildEnding& ending, const Status& answer) const;
   std::optional<RecordPosition> PositionOf(const std::optional<RecordSnapshot>& at) const;
+  std::string WithHint(std::string message, const std::string& log) const;
   std::string Log() const;
   void CloseOutput();
   bool MovesFiles();
@@ -108,6 +112,7 @@ class TaskChild {
   int output_fd_ = -1;
   SharedRecord* shared_ = nullptr;
 
+  const bool is_sandboxed_;
   const AnswerExpected expected_;
   const std::string task_name_;
 

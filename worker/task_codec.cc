@@ -272,6 +272,10 @@ Result<std::string> EncodeAssignment(const TaskAssignment& from) {
   EachToProto(from.set_aside, to.mutable_set_aside());
   to.set_goes_one_by_one(from.goes_one_by_one);
   to.set_rejects_max(from.rejects_max);
+  to.set_is_sandboxed(from.is_sandboxed);
+  for (const std::string& path : from.also_reads) to.add_also_reads(path);
+  for (const std::string& path : from.also_writes) to.add_also_writes(path);
+  for (const std::string& path : from.hidden) to.add_hidden(path);
   if (from.reference) ToProto(*from.reference, to.mutable_reference());
   Result<std::string> frame = Seal(to, kAssignmentType, kAssignmentBytesMax);
   if (!frame.ok()) return frame.error().Annotate("what the task reads");
@@ -317,6 +321,13 @@ Result<TaskAssignment> DecodeAssignment(std::string_view frame) {
   check.Each(from.set_aside(), kSetAsideMax, &to.set_aside, "TaskAssignment.set_aside");
   to.goes_one_by_one = from.goes_one_by_one();
   to.rejects_max = from.rejects_max();
+  to.is_sandboxed = from.is_sandboxed();
+  for (const std::string& path : from.also_reads())
+    to.also_reads.push_back(AbsolutePath(path, check, "TaskAssignment.also_reads"));
+  for (const std::string& path : from.also_writes())
+    to.also_writes.push_back(AbsolutePath(path, check, "TaskAssignment.also_writes"));
+  for (const std::string& path : from.hidden())
+    to.hidden.push_back(AbsolutePath(path, check, "TaskAssignment.hidden"));
   if (from.has_reference()) FromProto(from.reference(), &to.reference.emplace(), check);
   if (!check.ok()) return check.status();
   return to;

@@ -12,9 +12,11 @@
 #include <iostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "mapreduce/api/shared_record.h"
 #include "mapreduce/base/status.h"
+#include "mapreduce/engine/module_image.h"
 #include "mapreduce/engine/signal_stack.h"
 #include "mapreduce/io/descriptor.h"
 #include "worker/task_codec.h"
@@ -25,7 +27,7 @@
 namespace millrace {
 namespace {
 
-constexpr int kAssignmentFd = 3, kAnswerFd = 4, kProgressFd = 5;
+constexpr int kAssignmentFd = 3, kAnswerFd = 4, kProgressFd = 5, kFirstModuleFd = 6;
 
 // Anonymous memory that can be sealed: nobody starts us with that by accident.
 bool IsMemory(int fd) { return fcntl(fd, F_GET_SEALS) >= 0; }
@@ -70,6 +72,19 @@ void OfferToKernel() {
   if (file.get() >= 0) static_cast<void>(!write(file.get(), "500", 3));
 }
 
+// Takes their descriptors over. Their seals are looked at: nobody may change what was checked.
+Result<std::vector<std::shared_ptr<const ModuleImage>>> TakeModules(
+    const std::vector<std::string>& names) {
+  std::vector<std::shared_ptr<const ModuleImage>> modules;
+  int fd = kFirstModuleFd;
+  for (const std::string& name : names) {
+    Descriptor memory(fd++);
+    fcntl(memory.get(), F_SETFD, FD_CLOEXEC);
+    MR_ASSIGN_OR_RETURN(modules.emplace_back(), ModuleImage::Adopt(std::move(memory), name));
+  }
+  return modules;
+}
+
 ChildAnswer AnswerTo(const std::string& frame, SharedRecord* shared) {
   Result<TaskAssignment> assignment = DecodeAssignment(frame);
   if (!assignment.ok()) {
@@ -78,7 +93,9 @@ ChildAnswer AnswerTo(const std::string& frame, SharedRecord* shared) {
                      {}};
   }
   shared->current.BeginTask(TaskNameOf(*assignment));
-  return ExecuteAssignment(*assignment, shared);
+  const auto modules = TakeModules(assignment->modules);
+  if (!modules.ok()) return TaskFault{StatusCode::kInternal, modules.error().message(), {}};
+  return ExecuteAssignment(*assignment, *modules, shared);
 }
 
 }  // namespace

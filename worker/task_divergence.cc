@@ -101,9 +101,10 @@ OutputFormat FormatOf(const PlacedPart& placed, const TaskAssignment& assignment
 
 Result<std::unique_ptr<Rows>> OpenRows(FileSystem& files, const PlacedPart& placed,
                                        const TaskAssignment& assignment) {
-  MR_ASSIGN_OR_RETURN(std::unique_ptr<OutputReader> reader,
-                      OutputReader::Open(files, JoinPath(placed.directory, placed.part.path),
-                                         placed.part.bytes, assignment.compression));
+  MR_ASSIGN_OR_RETURN(
+      std::unique_ptr<OutputReader> reader,
+      OutputReader::Open(files, JoinPath(placed.directory, placed.part.path), placed.part.bytes,
+                         assignment.compression, FormatOf(placed, assignment)));
   return std::make_unique<Rows>(std::move(reader), FormatOf(placed, assignment));
 }
 

@@ -24,6 +24,7 @@
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/shuffle/run_reader.h"
 #include "mapreduce/shuffle/run_slice.h"
+#include "worker/sandbox.h"
 #include "worker/task_divergence.h"
 
 namespace millrace {
@@ -47,17 +48,21 @@ std::uint64_t SliceSize(const RunSlice& slice) { return slice.bytes.end - slice.
 /// See ExecuteAssignment.
 class Execution {
  public:
-  Execution(const TaskAssignment& assignment, SharedRecord* shared)
-      : assignment_(assignment), shared_(shared) {}
+  Execution(const TaskAssignment& assignment,
+            const std::vector<std::shared_ptr<const ModuleImage>>& modules, SharedRecord* shared)
+      : assignment_(assignment), modules_(modules), shared_(shared) {}
 
   Result<TaskSuccess> Run() {
     MR_RETURN_IF_ERROR(EnterDirectory());
-    MR_RETURN_IF_ERROR(LoadModules(assignment_.modules, StatusCode::kUnavailable));
+    MR_RETURN_IF_ERROR(MakeOutput());
+    // No code but ours has run until here.
+    if (assignment_.is_sandboxed) MR_RETURN_IF_ERROR(EnterSandbox(PathsOf(assignment_)));
+    for (const std::shared_ptr<const ModuleImage>& module : modules_)
+      MR_RETURN_IF_ERROR(LoadModule(module, StatusCode::kUnavailable));
     MR_RETURN_IF_ERROR(CheckCode(assignment_));
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job,
                         DefineJob(assignment_.job, {assignment_.params, assignment_.date,
                                                     assignment_.output_format}));
-    MR_RETURN_IF_ERROR(MakeOutput());
     MR_RETURN_IF_ERROR(OpenTables(job->graph()));
     MR_ASSIGN_OR_RETURN(TaskSuccess success, assignment_.kind == TaskKind::kMap
                                                  ? RunMap(job->graph())
@@ -262,6 +267,7 @@ class Execution {
   }
 
   const TaskAssignment& assignment_;
+  const std::vector<std::shared_ptr<const ModuleImage>>& modules_;
   SharedRecord* const shared_;
   std::vector<std::shared_ptr<const TableSet>> tables_;  // By JobGraph::tables.
   FileSystem& files_ = LocalFileSystem();
@@ -269,11 +275,13 @@ class Execution {
 
 }  // namespace
 
-ChildAnswer ExecuteAssignment(const TaskAssignment& assignment, SharedRecord* shared) {
+ChildAnswer ExecuteAssignment(const TaskAssignment& assignment,
+                              const std::vector<std::shared_ptr<const ModuleImage>>& modules,
+                              SharedRecord* shared) {
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 1 << 20);  // As in Execute (engine/execution.cc).
 #endif
-  Execution execution(assignment, shared);
+  Execution execution(assignment, modules, shared);
   Result<TaskSuccess> success =
       WithoutExceptions([&]() -> Result<TaskSuccess> { return execution.Run(); });
   if (success.ok()) return *std::move(success);

@@ -70,6 +70,8 @@ int RunTaskKeeper() {
     return 64;
   }
   prctl(PR_SET_NAME, "millrace-keeper");
+  // Whoever stops a service may tell all its processes: the worker drains, and needs this one.
+  for (const int ends_others : {SIGTERM, SIGINT, SIGHUP}) signal(ends_others, SIG_IGN);
   std::set<pid_t> groups;
   pid_t id = 0;
   // So short a write is never torn.

@@ -76,17 +76,21 @@ void TaskRunner::Start(StartChild start, std::uint64_t now_ms) {
 }
 
 Result<bool> TaskRunner::Launch(Task& task, std::uint64_t now_ms) {
-  std::vector<std::string> modules;
+  for (const ModuleFile& module : task.plan->modules)
+    MR_RETURN_IF_ERROR(modules_.CheckSigner(module));  // Before any is fetched.
+  task.modules.clear();
   for (const ModuleFile& module : task.plan->modules) {
-    if (std::optional<std::string> path = modules_.Find(module.hash)) {
-      modules.push_back(*std::move(path));
-    } else {
+    MR_ASSIGN_OR_RETURN(std::shared_ptr<const ModuleImage> image, modules_.Get(module));
+    if (image == nullptr) {
       fetcher_.Want(module, now_ms);
+    } else {
+      task.modules.push_back(std::move(image));
     }
   }
-  if (modules.size() < task.plan->modules.size()) return false;
-  MR_ASSIGN_OR_RETURN(const TaskAssignment assignment, AssignmentFor(task, std::move(modules)));
+  if (task.modules.size() < task.plan->modules.size()) return false;
+  MR_ASSIGN_OR_RETURN(const TaskAssignment assignment, AssignmentFor(task));
   TaskChildOptions options;
+  options.modules = task.modules;
   options.memory_bytes = options_.slot_memory_bytes + kProgramBytes;
   options.keeper = options_.keeper;
   MR_ASSIGN_OR_RETURN(task.child, TaskChild::Start(assignment, options));
@@ -96,14 +100,13 @@ Result<bool> TaskRunner::Launch(Task& task, std::uint64_t now_ms) {
 }
 
 // The second child, which compares, has the same folder: its names are others.
-Result<TaskAssignment> TaskRunner::AssignmentFor(Task& task, std::vector<std::string> modules) {
+Result<TaskAssignment> TaskRunner::AssignmentFor(Task& task) {
   const AttemptId& attempt = task.start.task.attempt;
   const std::uint32_t phase = attempt.task.phase.index;
   if (phase >= task.plan->phases.size())
     return Status::InvalidArgument("the plan has no phase ", phase);
   MR_RETURN_IF_ERROR(spool_.MakeAttemptFolder(attempt));
   TaskPlaces places;
-  places.modules = std::move(modules);
   places.memory_bytes =
       std::max(kEngineBytesMin, options_.slot_memory_bytes / kEngineShareOf * kEngineShare);
   places.scratch_directory = spool_.ScratchFolder(attempt);
@@ -130,6 +133,10 @@ Result<TaskAssignment> TaskRunner::AssignmentFor(Task& task, std::vector<std::st
     places.runs.push_back({task.first ? path + "-again" : path, RandomId()});
   }
   MR_ASSIGN_OR_RETURN(TaskAssignment assignment, AssignmentOf(*task.plan, task.start.task, places));
+  assignment.is_sandboxed = options_.sandbox.is_on;
+  assignment.also_reads = options_.sandbox.reads;
+  assignment.also_writes = options_.sandbox.writes;
+  assignment.hidden = options_.sandbox.hidden;
   if (task.first) {
     assignment.reference =
         TaskReference{task.first->output.digest, task.first->runs, task.parts_directory,

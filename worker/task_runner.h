@@ -5,8 +5,8 @@
 // The children of a worker: from StartChild to ChildEnded.
 //
 //   Start ─▶ the plan's job modules are here ─▶ TaskChild ─▶ its answer ─▶ ChildEnded
-//              else FileWanted (module_fetcher.h)      └─ a run that checks determinism: a second
-//                                                         child, which compares
+//      (module_images.h)                               └─ a run that checks determinism: a second
+//              else FileWanted (module_fetcher.h)         child, which compares
 //
 // What a task leaves is kept in HeldRuns from its end on, until the worker drops it.
 
@@ -23,8 +23,9 @@
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/transport/poller.h"
 #include "worker/held_runs.h"
-#include "worker/module_cache.h"
 #include "worker/module_fetcher.h"
+#include "worker/module_images.h"
+#include "worker/sandbox.h"
 #include "worker/spool.h"
 #include "worker/task_child.h"
 #include "worker/task_inputs.h"
@@ -38,9 +39,10 @@ class TaskRunner {
   struct Options {
     std::uint64_t slot_memory_bytes = 0;
     TaskKeeper* keeper = nullptr;
+    SandboxOptions sandbox;
   };
   /// All outlive this.
-  TaskRunner(const Options& options, Spool& spool, HeldRuns& held, ModuleCache& modules,
+  TaskRunner(const Options& options, Spool& spool, HeldRuns& held, ModuleImages& modules,
              ModuleFetcher& fetcher, Poller& poller)
       : options_(options),
         spool_(spool),
@@ -67,15 +69,16 @@ class TaskRunner {
     StartChild start;
     std::shared_ptr<const ClusterPlan> plan;
     TaskInputs inputs;
-    std::unique_ptr<TaskChild> child;  // Null: it waits for modules.
-    int output_fd = -1;                // As the poller knows it.
-    std::optional<TaskSuccess> first;  // The second child compares with it.
+    std::unique_ptr<TaskChild> child;                         // Null: it waits for modules.
+    std::vector<std::shared_ptr<const ModuleImage>> modules;  // Its own.
+    int output_fd = -1;                                       // As the poller knows it.
+    std::optional<TaskSuccess> first;                         // The second child compares with it.
     std::string parts_directory;
   };
   Result<std::shared_ptr<const ClusterPlan>> PlanOf(const std::string& plan);
   // False: modules are still missing.
   Result<bool> Launch(Task& task, std::uint64_t now_ms);
-  Result<TaskAssignment> AssignmentFor(Task& task, std::vector<std::string> modules);
+  Result<TaskAssignment> AssignmentFor(Task& task);
   void LaunchWaiting(std::uint64_t now_ms);
   void Watch(Task& task);
   void Unwatch(Task& task);
@@ -86,7 +89,7 @@ class TaskRunner {
   const Options options_;
   Spool& spool_;
   HeldRuns& held_;
-  ModuleCache& modules_;
+  ModuleImages& modules_;
   ModuleFetcher& fetcher_;
   Poller& poller_;
   std::map<AttemptId, Task> tasks_;

@@ -33,8 +33,25 @@ const JobRegistration* FindJob(std::string_view name);
 /// All jobs by name; of two with one name the one registered last.
 std::vector<const JobRegistration*> AllJobs();
 
+/// What a module says of itself before any of its code runs: an ELF note "Millrace" of type
+/// kType, which a loader finds in the file (mapreduce/engine/module_note.h).
+struct ModuleNote {
+  static constexpr std::uint32_t kType = 1;
+  static constexpr std::uint32_t kFormatVersion = 1;
+  std::uint32_t name_bytes = sizeof("Millrace");
+  std::uint32_t content_bytes = 16;
+  std::uint32_t type = kType;
+  char name[12] = "Millrace";
+  std::uint32_t format_version = kFormatVersion;
+  std::uint32_t reserved = 0;
+  std::uint64_t abi_version = kJobAbiVersion;
+};
+static_assert(sizeof(ModuleNote) == 40);
+
 #define MR_JOB(name, define, summary)                                                              \
   namespace {                                                                                      \
+  [[gnu::section(".note.millrace"),                                                                \
+    gnu::used]] alignas(8) constexpr ::millrace::ModuleNote millrace_note_##name{};                \
   struct MillraceRegister_##name {                                                                 \
     MillraceRegister_##name() { ::millrace::RegisterJob(&registration); }                          \
     ::millrace::JobRegistration registration{::millrace::kJobAbiVersion, #name, summary, &define}; \

@@ -35,6 +35,8 @@ struct ModuleFile {
   std::string name;  ///< Without its folder.
   Hash128 hash;
   std::uint64_t bytes = 0;
+  std::string signer;     ///< Public key of who has signed it, 32 bytes; or "",
+  std::string signature;  ///< and his signature, 64 (mapreduce/security/module_signature.h).
   friend bool operator==(const ModuleFile&, const ModuleFile&) = default;
 };
 

@@ -17,6 +17,8 @@ namespace {
 
 // Sums of some of these stay below 2^64.
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 56;
+// Of Ed25519.
+constexpr std::size_t kSignerBytes = 32, kSignatureBytes = 64;
 
 Status CheckName(std::string_view what, const std::string& name) {
   if (name.empty()) return Status::Corrupt(what, " has no name");
@@ -259,7 +261,12 @@ Status CheckClusterPlan(const ClusterPlan& plan) {
   if (!(percent == -1 || (percent >= 0 && percent <= 100)))
     return Status::Corrupt("the limit of rejects is no share of the records");
   std::vector<std::string> modules;
-  for (const ModuleFile& module : plan.modules) modules.push_back(module.name);
+  for (const ModuleFile& module : plan.modules) {
+    modules.push_back(module.name);
+    if (module.signer.empty() && module.signature.empty()) continue;
+    if (module.signer.size() != kSignerBytes || module.signature.size() != kSignatureBytes)
+      return Status::Corrupt("the module ", Printable(module.name), " has a signature of odd size");
+  }
   MR_RETURN_IF_ERROR(CheckNames("a module", modules));
   MR_RETURN_IF_ERROR(CheckInputs(plan));
   MR_RETURN_IF_ERROR(CheckNames("a stage", plan.stages));

@@ -16,7 +16,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 
 // By their byte in InputFiles.compression.
 constexpr Compression kCompressions[] = {Compression::kNone, Compression::kZstd,
@@ -95,6 +95,8 @@ void Put(const ClusterPlan& plan, proto::ClusterPlan& to) {
     each.mutable_hash()->set_high(module.hash.high);
     each.mutable_hash()->set_low(module.hash.low);
     each.set_bytes(module.bytes);
+    each.set_signer(module.signer);
+    each.set_signature(module.signature);
   }
   for (const ExecutionInput& input : plan.inputs) Put(input.shards, *to.add_inputs());
   to.set_split_bytes(plan.split_bytes);
@@ -241,8 +243,11 @@ Status Take(proto::ClusterPlan& from, ClusterPlan& to) {
   }
   to.checks_determinism = from.checks_determinism();
   for (const proto::ModuleFile& module : from.modules())
-    to.modules.push_back(
-        {module.name(), {module.hash().high(), module.hash().low()}, module.bytes()});
+    to.modules.push_back({module.name(),
+                          {module.hash().high(), module.hash().low()},
+                          module.bytes(),
+                          module.signer(),
+                          module.signature()});
   to.split_bytes = from.split_bytes();
   to.stages.assign(from.stages().begin(), from.stages().end());
   to.outputs.assign(from.outputs().begin(), from.outputs().end());

@@ -78,7 +78,7 @@ class TaskChildTest : public MillraceTest {
     task.attempt = {{{{1}, 0}, 3}, ++last_attempt_};
     task.kind = kind;
     task.job = "mistreat";
-    task.modules = {MILLRACE_CHILD_PROBES};
+    task.modules = {MILLRACE_CHILD_PROBES};  // Which Start() reads.
     task.scratch_directory = Place("scratch");
     task.memory_bytes = std::uint64_t{64} << 20;
     std::filesystem::create_directories(task.scratch_directory);
@@ -89,9 +89,18 @@ class TaskChildTest : public MillraceTest {
   }
 
   std::unique_ptr<TaskChild> Start(const TaskAssignment& task) {
-    Result<std::unique_ptr<TaskChild>> child = TaskChild::Start(task, options_);
+    Result<std::unique_ptr<TaskChild>> child = TaskChild::Start(task, With(task.modules));
     EXPECT_TRUE(child.ok()) << child.error().message();
     return child.ok() ? *std::move(child) : nullptr;
+  }
+  TaskChildOptions With(const std::vector<std::string>& modules) const {
+    TaskChildOptions options = options_;
+    for (const std::string& path : modules) {
+      auto image = ModuleImage::Read(path);
+      EXPECT_TRUE(image.ok()) << image.error().message();
+      if (image.ok()) options.modules.push_back(*std::move(image));
+    }
+    return options;
   }
   // What a worker's loop does until the child has ended, or `until` says so; asked often.
   static bool Attend(TaskChild& child, const std::function<bool()>& until = nullptr) {
@@ -175,7 +184,7 @@ TEST_F(TaskChildTest, NothingOfTheWorkerIsInIt) {
   for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd")) {
     const int fd = std::stoi(entry.path().filename().string());
     const std::string target = std::filesystem::read_symlink(entry.path()).string();
-    EXPECT_TRUE(fd <= 5 || target.ends_with("lines.txt")) << fd << " " << target;
+    EXPECT_TRUE(fd <= 6 || target.ends_with("lines.txt")) << fd << " " << target;
   }
   EXPECT_EQ(getpgid(child->pid()), child->pid());
   unsetenv("SECRET");
@@ -443,7 +452,9 @@ TEST_F(TaskChildTest, ErrorsAreTheInputsOrTheWorkers) {
 
   task = MapOf("a\n");
   task.modules = {(root_ / "lines.txt").string()};
-  EXPECT_EQ(Fail(task).code, StatusCode::kUnavailable);
+  const TaskFailure no_module = Fail(task);
+  EXPECT_EQ(no_module.code, StatusCode::kInvalidArgument);
+  EXPECT_THAT(no_module.message, HasSubstr("lines.txt: it is no ELF file"));
 
   task = ReduceOf({});
   task.output_directory = Place("missing") + "/out";
@@ -626,6 +637,10 @@ TEST_F(TaskChildTest, AssignmentsAreReadAsTheyWereWritten) {
   task.params = {{"k", "v"}};
   task.set_aside = {{"lines.txt", 3, ""}, {"", 0, "key"}};
   task.goes_one_by_one = true;
+  task.is_sandboxed = true;
+  task.also_reads = {"/a", "/b"};
+  task.also_writes = {"/c"};
+  task.hidden = {"/d"};
   task.output_format = OutputFormat::kJsonLines;
   task.tables = {{4, {{"/a", 5}, {"/b", 6}}}, {7, {}}};
   task.reference = TaskReference{{1, 2}, {}, "", {}, PartRecord{".table", 1, 2, {3, 4}}};
@@ -643,6 +658,10 @@ TEST_F(TaskChildTest, AssignmentsAreReadAsTheyWereWritten) {
   EXPECT_EQ(read->params, task.params);
   EXPECT_EQ(read->set_aside, task.set_aside);
   EXPECT_TRUE(read->goes_one_by_one);
+  EXPECT_TRUE(read->is_sandboxed);
+  EXPECT_EQ(read->also_reads, task.also_reads);
+  EXPECT_EQ(read->also_writes, task.also_writes);
+  EXPECT_EQ(read->hidden, task.hidden);
   EXPECT_EQ(read->output_format, OutputFormat::kJsonLines);
   ASSERT_THAT(read->tables, SizeIs(2));
   EXPECT_EQ(read->tables[0].stage, 4);
@@ -661,7 +680,7 @@ TEST_F(TaskChildTest, NothingOutlivesAKilledWorker) {
     Result<std::unique_ptr<TaskKeeper>> keeper = TaskKeeper::Start(MILLRACE_BINARY);
     if (!keeper.ok()) _exit(1);
     options_.keeper = keeper->get();
-    const auto child = TaskChild::Start(task, options_);
+    const auto child = TaskChild::Start(task, With(task.modules));
     while (child.ok()) pause();
     _exit(1);
   }
@@ -694,7 +713,8 @@ TEST_F(TaskChildTest, ThePlainCommandRefuses) {
 
 TEST_F(TaskChildTest, AProgramThatIsNoneIsAnError) {
   options_.program = "/nowhere/millrace";
-  const auto child = TaskChild::Start(MapOf("a\n"), options_);
+  const TaskAssignment task = MapOf("a\n");
+  const auto child = TaskChild::Start(task, With(task.modules));
   ASSERT_FALSE(child.ok());
   EXPECT_EQ(child.error().code(), StatusCode::kInternal);
   EXPECT_THAT(child.error().message(), HasSubstr("/nowhere/millrace"));
