@@ -10,6 +10,7 @@
 
 #include "cli/console.h"
 #include "mapreduce/base/size.h"
+#include "mapreduce/engine/utf8.h"
 
 namespace millrace {
 namespace {
@@ -115,7 +116,7 @@ std::string ProgressBar(const Progress& progress, double seconds, const Progress
   std::string tail = "  " + Percent(progress);
   Append(tail, "  ", Speed(progress, seconds));
   Append(tail, "  ", TimeLeft(progress, seconds));
-  std::string head(progress.stage);
+  const std::string head = Printable(progress.stage);  // A cluster's is of somebody else's job.
   // One column stays free: a full line would wrap.
   const std::size_t room = style.columns > 1 ? style.columns - 1 : 1;
   if (head.size() + tail.size() + kBarColumnsMin + 3 > room) return (head + tail).substr(0, room);

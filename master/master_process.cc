@@ -13,6 +13,7 @@
 #include "mapreduce/base/failpoint.h"
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/proto/wire_codec.h"
+#include "mapreduce/transport/key_self_test.h"
 #include "mapreduce/transport/peer.h"
 #include "mapreduce/transport/poller.h"
 #include "master/journal_codec.h"
@@ -22,7 +23,6 @@ namespace {
 
 constexpr int kMessagesPerRound = 512;  // Before what they caused is synced.
 constexpr std::size_t kWantedFilesMax = 64;
-constexpr std::uint64_t kGarbageLogged = 10;  // Of bad frames, in words; the others are counted.
 constexpr char kIdName[] = "id";
 
 class RecordVisitor final : public JournalVisitor {
@@ -94,8 +94,11 @@ Status MasterProcess::Open() {
   MR_ASSIGN_OR_RETURN(id_, IdOf(files_, directory));
   MR_ASSIGN_OR_RETURN(FileStore store, FileStore::Open(files_, JoinPath(directory, "modules")));
   store_ = std::make_unique<FileStore>(std::move(store));
+  MR_ASSIGN_OR_RETURN(events_, EventLog::Open(JoinPath(directory, "events")));
   // Before the journal is opened: that ends the epoch of whoever has the port.
   MR_ASSIGN_OR_RETURN(listener_, Listener::Bind(transport_, options_.listen, kControlLimits));
+  MR_RETURN_IF_ERROR(TestKeys(transport_, *listener_));
+  turned_away_.emplace(transport_, *listener_);
   MR_ASSIGN_OR_RETURN(output_steps_, OutputSteps::Start(files_, id_));
   return Status::Ok();
 }
@@ -110,6 +113,12 @@ Status MasterProcess::Recover() {
     MR_RETURN_IF_ERROR(scheduler_->Recover(record));
   Log("epoch " + std::to_string(journal_->epoch()) + ", " + std::to_string(visitor.records.size()) +
       " records, " + std::to_string(scheduler_->open_run_count()) + " open runs");
+  for (const JournalRecord& record : visitor.records) {
+    const auto* submitted = std::get_if<RunSubmitted>(&record);
+    const JobRun* const run = submitted == nullptr ? nullptr : scheduler_->FindRun(submitted->run);
+    if (run != nullptr) events_->Recover(*run, scheduler_->epoch(), Now());
+  }
+  WriteEvents();
   MasterActions actions;
   scheduler_->Start(NowMs(), actions);
   Carry(actions);
@@ -132,6 +141,9 @@ Status MasterProcess::Run(int stop_fd) {
     for (const OutputSteps::Ended& ended : output_steps_->TakeEnded()) OnOutputStepEnded(ended);
     if (const auto next = scheduler_->NextTimerMs(); next && *next <= NowMs()) Step(TimerFired{});
     stopped_.Update(SyncJournal());
+    WriteEvents();
+    NoteTurnedAway();
+    for (const std::string& note : note_limit_.TakeLeftOut(NowMs())) Log(note);
   }
   return stopped_;
 }
@@ -154,9 +166,50 @@ std::uint64_t MasterProcess::NowMs() const {
 
 void MasterProcess::Receive(const Received& received) {
   Result<Message> message = DecodeMessage(received.frame.view());
-  if (message.ok()) return OnMessage(received.from, *std::move(message));
-  if (++bad_frames_ <= kGarbageLogged)
-    Log("ignored what " + AddressName(received.from) + " sent: " + message.error().message());
+  if (message.ok()) {
+    if (IsAllowed(received, *message)) OnMessage(received.from, *std::move(message));
+    return;
+  }
+  NoteAbout(received.from,
+            "ignored what " + AddressName(received.from) + " sent: " + message.error().message());
+}
+
+// What others can cause at will is said some times a minute.
+void MasterProcess::NoteAbout(const Address& peer, std::string_view text) {
+  if (note_limit_.Admits(AddressName(peer), NowMs())) Log(text);
+}
+
+// Without keys anybody may do anything. With them, what somebody may not is answered, so that the
+// owner of a wrong key need not guess.
+bool MasterProcess::IsAllowed(const Received& received, const Message& message) {
+  if (!received.key) return true;
+  const KeyRole role = received.key->role;
+  const bool only_asks = std::holds_alternative<AskCluster>(message.body) ||
+                         std::holds_alternative<AskRunStatus>(message.body);
+  std::string_view wanted = "worker";
+  bool is_allowed = role == KeyRole::kWorker;
+  if (!std::holds_alternative<WorkerId>(received.from)) {
+    wanted = only_asks ? "submitter or viewer" : "submitter";
+    is_allowed = std::holds_alternative<ClientId>(received.from) &&
+                 (role == KeyRole::kSubmitter || (role == KeyRole::kViewer && only_asks));
+  }
+  if (const auto* hello = std::get_if<Hello>(&message.body); is_allowed && hello != nullptr) {
+    // Others will expect this key where it serves.
+    const Result<Endpoint> endpoint = Endpoint::Parse(hello->endpoint);
+    if (endpoint.ok() && endpoint->key == received.key->key) return true;
+    Answer(received.from, Refused{"it serves with another key than its own"});
+    return false;
+  }
+  if (is_allowed) return true;
+  ++wrong_role_count_;
+  Answer(received.from,
+         Refused{"its key " + received.key->name + " is a " + std::string(KeyRoleName(role)) +
+                 "'s, and this takes a " + std::string(wanted) + "'s"});
+  return false;
+}
+
+void MasterProcess::NoteTurnedAway() {
+  for (const std::string& note : turned_away_->Notes(wrong_role_count_)) Log(note);
 }
 
 void MasterProcess::OnMessage(const Address& from, Message message) {
@@ -182,7 +235,7 @@ bool MasterProcess::IsOfNewerEpoch(const Address& from, const Message& message) 
   if (!std::holds_alternative<WorkerId>(from) || message.epoch <= scheduler_->epoch()) return false;
   stopped_.Update(journal_->CheckNewest());
   if (stopped_.ok()) {
-    Log("refused " + AddressName(from) + ": it has followed another master");
+    NoteAbout(from, "refused " + AddressName(from) + ": it has followed another master");
     Answer(from, Refused{"it has followed another master, which was at epoch " +
                          std::to_string(message.epoch.value) + ": start it anew"});
   }
@@ -222,6 +275,7 @@ Status MasterProcess::CheckSubmission(const RunSpec& spec, ClientId from, bool* 
   }
   if (!spec.output.starts_with('/') || (spec.output + "/").find("/../") != std::string::npos)
     return Status::InvalidArgument("the output ", spec.output, " is no absolute path");
+  events_->SetJob(spec.name, plan->plan.job());
   for (const ModuleFile& module : plan->modules) {
     if (store_->Has(module.hash)) continue;
     if (wanted_files_.size() >= kWantedFilesMax) wanted_files_.erase(wanted_files_.begin());
@@ -237,7 +291,7 @@ void MasterProcess::OnFile(const Address& from, const FileData& data) {
   const auto wanted = wanted_files_.find(data.hash.Hex());
   if (wanted == wanted_files_.end() || wanted->second != data.total_bytes) return;
   if (const Status status = store_->Take(data); !status.ok())
-    Log("a module from " + AddressName(from) + ": " + status.message());
+    NoteAbout(from, "a module from " + AddressName(from) + ": " + status.message());
   const bool is_there = store_->Has(data.hash);
   if (is_there) wanted_files_.erase(wanted);
   // With the end of the file as its offset it says that all has come.
@@ -257,8 +311,9 @@ void MasterProcess::Carry(MasterActions& actions) {
     if (!stopped_.ok()) return;
     if (const auto* send = std::get_if<Send>(&action)) {
       SendTo(send->to, send->message);
-    } else if (const auto* append = std::get_if<AppendJournal>(&action)) {
+    } else if (auto* const append = std::get_if<AppendJournal>(&action)) {
       stopped_.Update(journal_->Append(EncodeRecord(append->record)).error());
+      not_durable_.push_back(std::move(append->record));
       ++appended_;
     } else if (const auto* prepare = std::get_if<PrepareRun>(&action)) {
       const RunSpec& spec = scheduler_->FindRun(prepare->run)->spec();
@@ -269,6 +324,8 @@ void MasterProcess::Carry(MasterActions& actions) {
       StartOutputStep(CleanStep{clean->run, clean->output});
     } else if (const auto* note = std::get_if<Note>(&action)) {
       Log(note->text);
+    } else if (const auto* left = std::get_if<WorkerLeft>(&action)) {
+      events_->Add(*left, Now());
     } else if (const auto* stand_down = std::get_if<StandDown>(&action)) {
       stopped_.Update(Status::Error(StatusCode::kStale, "a newer master is at work, of epoch ",
                                     stand_down->newer.value));
@@ -308,6 +365,17 @@ void MasterProcess::Answer(const Address& to, MessageBody body) {
   SendTo(to, {scheduler_->epoch(), 0, std::move(body)});
 }
 
+EventTime MasterProcess::Now() const {
+  const auto utc = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(utc).count(), NowMs()};
+}
+
+// Not what a run depends on: where it fails, the run goes on.
+void MasterProcess::WriteEvents() {
+  const Status status = events_->Flush();
+  if (!status.ok() && note_limit_.Admits("event logs", NowMs())) Log(status.message());
+}
+
 // A snapshot is written when there is as much journal behind the last one: so all snapshots
 // together are no more than the journal. One that is too large is not written at all.
 Status MasterProcess::RotateJournal() {
@@ -331,8 +399,12 @@ Status MasterProcess::SyncJournal() {
   while (appended_ > durable_) {
     const std::uint64_t appended = appended_;
     MR_RETURN_IF_ERROR(journal_->Sync().error());
-    durable_ = appended;
+    for (; durable_ < appended; ++durable_) {
+      events_->Add(not_durable_.front(), *scheduler_, Now());
+      not_durable_.pop_front();
+    }
     Step(JournalDurable{appended});
+    events_->AddEnds(*scheduler_, Now());
     MR_RETURN_IF_ERROR(stopped_);
     if (appended_ == durable_) MR_RETURN_IF_ERROR(RotateJournal());
   }

@@ -16,11 +16,14 @@
 //   lock     held while the master is alive (state_lock.h)
 //   id       32 hex digits: which master this is, for what it leaves beside outputs
 //   modules  by content (file_store.h)
+//   events   a log of each run, for people and programs (event_log.h)
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,8 +32,11 @@
 #include "mapreduce/transport/endpoint.h"
 #include "mapreduce/transport/listener.h"
 #include "mapreduce/transport/transport.h"
+#include "mapreduce/transport/turned_away.h"
+#include "master/event_log.h"
 #include "master/file_store.h"
 #include "master/journal.h"
+#include "master/note_limit.h"
 #include "master/output_steps.h"
 #include "master/scheduler.h"
 #include "master/state_lock.h"
@@ -40,6 +46,7 @@ namespace millrace {
 struct MasterProcessOptions {
   Endpoint listen;
   std::string state_directory;
+  std::optional<TransportKeys> keys;
   SchedulerOptions scheduler;
   std::uint64_t rotate_bytes = std::uint64_t{64} << 20;  ///< Of journal between two snapshots.
   std::function<void(const std::string&)> log;           ///< One line each; in the loop's thread.
@@ -62,11 +69,14 @@ class MasterProcess {
   Status Run(int stop_fd);
 
  private:
-  explicit MasterProcess(const MasterProcessOptions& options) : options_(options) {}
+  explicit MasterProcess(const MasterProcessOptions& options)
+      : options_(options), transport_(options.keys) {}
   Status Open();
   Status Recover();
 
   void Receive(const Received& received);
+  bool IsAllowed(const Received& received, const Message& message);
+  void NoteTurnedAway();
   void OnMessage(const Address& from, Message message);
   bool Admit(ClientId from, const SubmitRun& submit);
   Status CheckSubmission(const RunSpec& spec, ClientId from, bool* is_waiting);
@@ -77,6 +87,9 @@ class MasterProcess {
   void Carry(MasterActions& actions);
   void StartOutputStep(OutputSteps::Step step);
   void SendTo(const Address& to, const Message& message);
+  EventTime Now() const;
+  void NoteAbout(const Address& peer, std::string_view text);
+  void WriteEvents();
   void Answer(const Address& to, MessageBody body);
   Status SyncJournal();
   Status RotateJournal();
@@ -94,14 +107,18 @@ class MasterProcess {
   std::unique_ptr<OutputSteps> output_steps_;
   Transport transport_;
   std::unique_ptr<Listener> listener_;
+  std::optional<TurnedAway> turned_away_;
+  std::uint64_t wrong_role_count_ = 0;
 
   std::uint64_t appended_ = 0;           // Records of this epoch,
   std::uint64_t durable_ = 0;            // and how many of them the scheduler knows to be durable.
   std::uint64_t snapshot_bytes_ = 0;     // Of the last one.
   std::uint64_t no_rotation_bytes_ = 0;  // Of journal, before another snapshot is tried.
   std::map<std::string, std::uint64_t> wanted_files_;  // By hex: modules of runs to be submitted.
-  std::uint64_t bad_frames_ = 0;
-  Status stopped_;  // Why the loop must end.
+  std::unique_ptr<EventLog> events_;
+  std::deque<JournalRecord> not_durable_;  // Appended: for the event log.
+  NoteLimit note_limit_;                   // Of what others make this one say.
+  Status stopped_;                         // Why the loop must end.
 };
 
 }  // namespace millrace

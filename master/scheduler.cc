@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 namespace millrace {
 namespace {
@@ -219,6 +220,11 @@ void Scheduler::LoseWorker(WorkerEntry& worker, std::string_view why) {
   Say(text.str());
   const std::set<AttemptId> attempts = worker.attempts;
   const std::set<PhaseId> held_phases = worker.held_phases;
+  std::set<JobRunId> touched;
+  for (const AttemptId& attempt : attempts) touched.insert(attempt.task.phase.run);
+  for (const PhaseId& phase : held_phases) touched.insert(phase.run);
+  if (!touched.empty())
+    out_->push_back(WorkerLeft{id, worker.host, std::string(why), std::move(touched)});
   workers_.Remove(id);
   for (const AttemptId& attempt_id : attempts) {
     JobRun* const run = Find(attempt_id.task.phase.run);

@@ -152,13 +152,22 @@ struct CleanRun {
   std::string output;  ///< RunSpec's.
 };
 
+/// A worker is lost or has left, and with it attempts or outputs of these runs: for their event
+/// logs.
+struct WorkerLeft {
+  WorkerId worker;
+  std::string host;
+  std::string why;
+  std::set<JobRunId> runs;
+};
+
 /// A newer master is at work: end this process.
 struct StandDown {
   Epoch newer;
 };
 
-using MasterAction =
-    std::variant<Send, AppendJournal, PrepareRun, PublishRun, CleanRun, Note, StandDown>;
+using MasterAction = std::variant<Send, AppendJournal, PrepareRun, PublishRun, CleanRun, Note,
+                                  WorkerLeft, StandDown>;
 using MasterActions = std::vector<MasterAction>;
 
 /// "at the record at byte 7 of shard-3", "in the group of key "k"", as it is encoded.
@@ -312,6 +321,7 @@ class Scheduler {
   std::uint64_t last_order_ = 0;     // and of StartTasks among them.
   std::set<std::pair<std::uint64_t, TimerPurpose>> timers_;
   bool has_regular_check_ = false;
+  std::uint64_t no_room_said_ms_ = 0;
 
   // Of the step that is being made.
   std::uint64_t now_ms_ = 0;

@@ -10,6 +10,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::uint64_t kNoRoomSaidMs = 60'000;  // They ask again and again: said once a minute.
+
 std::string Key(const std::string& bytes) { return "\"" + Printable(bytes) + "\""; }
 
 // Where two results of one task part: ", the first at key ...". Keys as they are encoded.
@@ -230,8 +232,11 @@ void Scheduler::OnHello(WorkerId from, const Message& message, const Hello& hell
   if (worker != nullptr && message.sequence <= worker->last_sequence) return;
   if (worker == nullptr) {
     if (workers_.size() >= options_.workers_max) {  // It asks again, and there may be room then.
-      Say("no room for worker ", from.value, " (", hello.host, ") beside ", workers_.size(),
-          " others");
+      if (now_ms_ - no_room_said_ms_ >= kNoRoomSaidMs || no_room_said_ms_ == 0) {
+        no_room_said_ms_ = now_ms_;
+        Say("no room for worker ", from.value, " (", hello.host, ") beside ", workers_.size(),
+            " others");
+      }
       return;
     }
     worker = &workers_.Add(from);

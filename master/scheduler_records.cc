@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "master/logged_reason.h"
 #include "master/scheduler.h"
 
 namespace millrace {
@@ -156,8 +157,11 @@ void Scheduler::Enact(const RunEnded& ended) {
                 [&](const auto& entry) { return entry.first.first.run == ended.run; });
   if (is_live) {
     out_->push_back(CleanRun{run->id(), run->spec().output});
-    Say(run->spec().name,
-        ended.code == StatusCode::kOk ? " is done" : " has failed: ", ended.message);
+    if (ended.code == StatusCode::kOk) {
+      Say(run->spec().name, " is done");
+    } else {
+      Say(run->spec().name, " has failed: ", LoggedReason(ended.code, ended.message));
+    }
   }
   ended_runs_.push_back(ended.run);
   // The first to end is forgotten; but the last number that was given out must be known.

@@ -29,7 +29,8 @@ bool IsShell(const std::string& folder, const std::string& stem) {
            stem != "worker_peers";
   }
   return stem.starts_with("journal") || stem == "state_lock" || stem == "run_output" ||
-         stem == "output_steps" || stem == "file_store" || stem == "master_process";
+         stem == "output_steps" || stem.starts_with("event_") || stem == "file_store" ||
+         stem == "master_process";
 }
 
 // Comments and literals become spaces; line breaks stay.
