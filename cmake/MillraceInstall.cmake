@@ -27,6 +27,7 @@ foreach(layer IN LISTS millrace_layers)
 endforeach()
 if(TARGET millrace)
   install(TARGETS millrace EXPORT MillraceTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/deploy DESTINATION ${CMAKE_INSTALL_DATADIR}/millrace)
 endif()
 
 if(millrace_installed)
