@@ -18,7 +18,7 @@ class ConvertedWriter final : public WriteOperator {
  public:
   using MakeWriter = std::function<std::unique_ptr<WriteOperator>(RowSink&)>;
 
-  /// The output's name is for errors. Requires: not kTsv.
+  /// The output's name is for errors. Requires: IsConverted(format).
   ConvertedWriter(RowSink& sink, const MakeWriter& make_writer, std::string output,
                   OutputFormat format, const std::vector<OutputColumn>& columns)
       : rows_(sink, std::move(output), MakeRowConverter(format, columns)),

@@ -72,6 +72,8 @@ void Job::AddWrite(std::size_t stage, OutputSpec output, std::span<const std::st
   if (!output.columns.empty() && settings_.output_format != OutputFormat::kTsv) {
     output.format = settings_.output_format;
     output.extension = OutputFormatName(output.format);
+  }
+  if (IsConverted(output.format)) {
     make_writer = [make_rows = std::move(make_writer), name = output.name, format = output.format,
                    columns = output.columns](RowSink& sink) {
       return std::make_unique<ConvertedWriter>(sink, make_rows, name, format, columns);

@@ -151,19 +151,21 @@ class Comparison {
       Add(path, " is missing");
       return {};
     }
-    auto old_file = OutputReader::Open(files_, old_path, info->bytes, compression);
-    auto new_file =
-        OutputReader::Open(files_, JoinPath(pair_.now_directory, path), now.bytes(), compression);
+    const OutputFormat format = PartFormat(pair_.before.plan().output_format(), path);
+    auto old_file = OutputReader::Open(files_, old_path, info->bytes, compression, format);
+    auto new_file = OutputReader::Open(files_, JoinPath(pair_.now_directory, path), now.bytes(),
+                                       compression, format);
     if (!old_file.ok() || !new_file.ok()) {
       Add(path, ": ", (old_file.ok() ? new_file.error() : old_file.error()).message());
       return {};
     }
-    const OutputFormat format = PartFormat(pair_.before.plan().output_format(), path);
     const Result<std::optional<Place>> place =
         FirstDifference(**old_file, **new_file, format, cancel_);
     if (!place.ok()) {
       if (place.error().code() == StatusCode::kCancelled) return place.error();
       Add(path, ": ", place.error().message());
+    } else if (*place && format == OutputFormat::kParquet) {
+      Add(path, " differs in record ", std::to_string((*place)->record()));  // No byte is it.
     } else if (*place) {
       Add(path, " differs from byte ", std::to_string((*place)->offset()), " on, in record ",
           std::to_string((*place)->record()));

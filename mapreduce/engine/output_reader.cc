@@ -26,7 +26,8 @@ std::string Choices(const proto::Manifest& manifest) {
 
 Result<std::unique_ptr<OutputReader>> OutputReader::Open(FileSystem& files, const std::string& path,
                                                          std::uint64_t bytes,
-                                                         Compression compression) {
+                                                         Compression compression,
+                                                         OutputFormat format) {
   MR_ASSIGN_OR_RETURN(const FileInfo file, files.Stat(path));
   if (file.bytes != bytes) {
     return Status::Corrupt(path, " has ", file.bytes, " bytes where its manifest says ", bytes,
@@ -34,15 +35,33 @@ Result<std::unique_ptr<OutputReader>> OutputReader::Open(FileSystem& files, cons
   }
   std::unique_ptr<OutputReader> reader(
       new OutputReader(Shard{.file = file, .compression = compression}));
-  const ShardRange whole{.stored_end = file.bytes,
-                         .end = std::numeric_limits<std::uint64_t>::max()};
+  reader->range_ = {.stored_end = file.bytes, .end = std::numeric_limits<std::uint64_t>::max()};
   MR_ASSIGN_OR_RETURN(reader->reader_,
-                      ShardReader::Open(files, reader->shard_, whole, nullptr, nullptr));
-  reader->buffer_.resize(kBufferBytes);
+                      ShardReader::Open(files, reader->shard_, reader->range_, nullptr, nullptr));
+  if (format == OutputFormat::kParquet) {
+    MR_RETURN_IF_ERROR(reader->OpenRows(files));
+  } else {
+    reader->buffer_.resize(kBufferBytes);
+  }
   return reader;
 }
 
+Status OutputReader::OpenRows(FileSystem& files) {
+  format_.name = OutputFormatName(OutputFormat::kParquet);
+  request_.all = true;
+  MR_RETURN_IF_ERROR(InspectLayout(files, format_, &shard_));
+  MR_ASSIGN_OR_RETURN(rows_, millrace::OpenRows({*reader_, shard_, range_, format_, request_,
+                                                 std::numeric_limits<std::size_t>::max()}));
+  return {};
+}
+
 Result<std::string_view> OutputReader::Next() {
+  if (rows_ != nullptr) {
+    LineBlock block;
+    MR_ASSIGN_OR_RETURN(const bool is_there, rows_->Next(&block));
+    if (!is_there) return std::string_view();
+    return std::string_view(block.begin, static_cast<std::size_t>(block.end - block.begin));
+  }
   if (const std::size_t room = reader_->NextReadBytes(); room > buffer_.size()) {
     buffer_.resize(room);
   }

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "mapreduce/base/status.h"
+#include "mapreduce/formats/block_reader.h"
+#include "mapreduce/formats/file_format.h"
 #include "mapreduce/formats/output_rows.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/io/shard.h"
@@ -17,22 +19,29 @@
 
 namespace millrace {
 
-/// The decompressed bytes of an output's file, block by block. One thread at a time.
+/// The decompressed bytes of an output's file, block by block; of Parquet its rows as lines of TSV.
+/// One thread at a time.
 class OutputReader {
  public:
   /// `compression` is the plan's: what is written in a file is never taken for its compression.
   /// kCorrupt where the file does not have `bytes` stored bytes.
   static Result<std::unique_ptr<OutputReader>> Open(FileSystem& files, const std::string& path,
-                                                    std::uint64_t bytes, Compression compression);
+                                                    std::uint64_t bytes, Compression compression,
+                                                    OutputFormat format);
 
   /// The next bytes; empty at the end. The view lives until the next call.
   Result<std::string_view> Next();
 
  private:
   explicit OutputReader(Shard shard) : shard_(std::move(shard)) {}
+  Status OpenRows(FileSystem& files);
 
-  const Shard shard_;  // The reader refers to it.
+  Shard shard_;  // The readers refer to it, and to what follows.
+  ShardRange range_;
+  FileFormat format_;
+  RowRequest request_;
   std::unique_ptr<ShardReader> reader_;
+  std::unique_ptr<BlockReader> rows_;  // Of Parquet.
   std::vector<char> buffer_;
 };
 

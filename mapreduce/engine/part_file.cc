@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "mapreduce/formats/output_rows_file.h"
+
 namespace millrace {
 namespace {
 
@@ -14,7 +16,8 @@ constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
 
 PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
                    const std::string& directory, std::string path, Compression compression,
-                   std::size_t first_task, std::size_t task_count, std::string header)
+                   std::size_t first_task, std::size_t task_count, OutputFormat format,
+                   std::vector<OutputColumn> columns)
     : files_(files),
       reserve_(reserve),
       budget_(budget),
@@ -22,7 +25,8 @@ PartFile::PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budge
       compression_(compression),
       first_task_(first_task),
       end_task_(first_task + task_count),
-      header_(std::move(header)),
+      format_(format),
+      columns_(std::move(columns)),
       current_(first_task) {
   record_.path = std::move(path);
 }
@@ -36,8 +40,7 @@ PartFile::~PartFile() {
 
 Status PartFile::Write(std::string_view text, std::uint64_t rows) {
   if (file_ == nullptr) {
-    MR_ASSIGN_OR_RETURN(file_, OutputFile::Create(files_, full_path_, compression_));
-    file_->Append(header_);
+    MR_ASSIGN_OR_RETURN(file_, CreateRowsFile(files_, full_path_, compression_, format_, columns_));
   }
   file_->Append(text);
   record_.records += rows;

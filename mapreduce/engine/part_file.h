@@ -21,6 +21,7 @@
 #include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/virtual_buffer.h"
 #include "mapreduce/engine/execute.h"
+#include "mapreduce/formats/output_rows.h"
 #include "mapreduce/io/output_file.h"
 
 namespace millrace {
@@ -31,10 +32,12 @@ class PartFile {
   /// Tasks first_task … first_task + task_count - 1 write it. The file is created by the first
   /// that needs it. What waits for its turn is retained by `reserve`, which nothing else uses, so
   /// that tasks need not wait for each other where the budget is full; beyond it by `budget`. Both
-  /// outlive the file. It begins with `header`, which is no row.
+  /// outlive the file. What tasks append are rows of `format`, or lines of TSV where
+  /// !IsConverted(format); see output_rows_file.h.
   PartFile(FileSystem& files, MemoryBudget& reserve, MemoryBudget& budget,
            const std::string& directory, std::string path, Compression compression,
-           std::size_t first_task, std::size_t task_count, std::string header = {});
+           std::size_t first_task, std::size_t task_count, OutputFormat format = OutputFormat::kTsv,
+           std::vector<OutputColumn> columns = {});
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
   ~PartFile();
@@ -82,7 +85,8 @@ class PartFile {
   const Compression compression_;
   const std::size_t first_task_;
   const std::size_t end_task_;
-  const std::string header_;
+  const OutputFormat format_;
+  const std::vector<OutputColumn> columns_;
   OutputFileRecord record_;
   std::unique_ptr<OutputFile> file_;  // Used by the current task alone.
 

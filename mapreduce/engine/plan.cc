@@ -19,6 +19,7 @@
 #include "mapreduce/engine/input_patterns.h"
 #include "mapreduce/engine/parallel_for.h"
 #include "mapreduce/engine/utf8.h"
+#include "mapreduce/formats/output_rows_file.h"
 #include "mapreduce/io/input_pattern.h"
 
 namespace millrace {
@@ -175,8 +176,9 @@ Result<PlannedJob> PlanFiles(FileSystem& files, const PlanRequest& request,
   plan.set_date(request.date);
   plan.set_compression(std::string(CompressionName(request.compression)));
   for (const OutputSpec& output : planned.job->graph().outputs) {
-    if (output.format != OutputFormat::kTsv)
-      plan.set_output_format(std::string(OutputFormatName(output.format)));
+    if (output.format == OutputFormat::kTsv) continue;
+    MR_RETURN_IF_ERROR(CheckRowsFile(output.format, request.compression));
+    plan.set_output_format(std::string(OutputFormatName(output.format)));
   }
   MR_ASSIGN_OR_RETURN(const JobRegistration* const registration, FindJobOrSuggest(request.job));
   MR_ASSIGN_OR_RETURN(*plan.mutable_code(),

@@ -170,7 +170,7 @@ std::unique_ptr<PartFile> TaskEnvironment::MakePartFile(const StageWrite& write,
   return std::make_unique<PartFile>(
       files_, waiting_budget, budget_, options_.output_directory,
       OutputFolder(write.output) + PartName(part, output.extension, options_.compression),
-      options_.compression, first_task, task_count, OutputHeader(output.format, output.columns));
+      options_.compression, first_task, task_count, output.format, output.columns);
 }
 
 std::string TaskEnvironment::OutputFolder(int output) const {

@@ -9,6 +9,7 @@
 #include "mapreduce/formats/csv.h"
 #include "mapreduce/formats/json_lines_reader.h"
 #include "mapreduce/formats/mysql_dump.h"
+#include "mapreduce/formats/parquet_input.h"
 #include "mapreduce/formats/postgres_dump.h"
 #include "mapreduce/formats/protobuf_records.h"
 #include "mapreduce/io/input_pattern.h"
@@ -122,15 +123,16 @@ int FindColumn(const std::vector<std::string>& columns, std::string_view name) {
 }  // namespace
 
 std::span<const FormatDriver* const> AllFormats() {
-  static const std::array<const FormatDriver*, 9> kAll = {&kTsv,
-                                                          &kText,
-                                                          &CsvFormat(),
-                                                          &JsonLinesFormat(),
-                                                          &AccessLogFormat(),
-                                                          &PostgresDumpFormat(),
-                                                          &MysqlDumpFormat(),
-                                                          &MysqlTabFormat(),
-                                                          &ProtobufFormat()};
+  static const std::array<const FormatDriver*, 10> kAll = {&kTsv,
+                                                           &kText,
+                                                           &CsvFormat(),
+                                                           &JsonLinesFormat(),
+                                                           &AccessLogFormat(),
+                                                           &PostgresDumpFormat(),
+                                                           &MysqlDumpFormat(),
+                                                           &MysqlTabFormat(),
+                                                           &ProtobufFormat(),
+                                                           &ParquetFormat()};
   return kAll;
 }
 
@@ -181,6 +183,10 @@ Result<FileFormat> DetectFormat(FileSystem& files, const Shard& shard) {
   if (candidates.size() == 1) return FileFormat{std::string(candidates[0]->name), {}};
   // An ending that several share, or a log: its content tells.
   const bool is_log = candidates.empty() && IsLog(name);
+  if (candidates.empty()) {
+    MR_ASSIGN_OR_RETURN(const bool is_parquet, IsParquet(files, shard));
+    if (is_parquet) return FileFormat{std::string(ParquetFormat().name), {}};
+  }
   if (candidates.empty() && !is_log) return FileFormat();
   MR_ASSIGN_OR_RETURN(const std::string head, ReadHead(files, shard, kHeadBytes));
   if (is_log) candidates.assign(AllFormats().begin(), AllFormats().end());

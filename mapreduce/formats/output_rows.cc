@@ -25,16 +25,19 @@ std::string_view OutputFormatName(OutputFormat format) {
       return "csv";
     case OutputFormat::kJsonLines:
       return "jsonl";
+    case OutputFormat::kParquet:
+      return "parquet";
   }
   return "";
 }
 
 Result<OutputFormat> ParseOutputFormat(std::string_view name) {
   for (const OutputFormat each :
-       {OutputFormat::kTsv, OutputFormat::kCsv, OutputFormat::kJsonLines}) {
+       {OutputFormat::kTsv, OutputFormat::kCsv, OutputFormat::kJsonLines, OutputFormat::kParquet}) {
     if (OutputFormatName(each) == name) return each;
   }
-  return Status::InvalidArgument("unknown output format '", name, "'; choose tsv, csv or jsonl");
+  return Status::InvalidArgument("unknown output format '", name,
+                                 "'; choose tsv, csv, jsonl or parquet");
 }
 
 std::string OutputHeader(OutputFormat format, const std::vector<OutputColumn>& columns) {

@@ -4,7 +4,8 @@
 
 // What a job's rows are written as. A job makes them as lines of TSV (tsv_writer.h). For another
 // format whole blocks of lines are converted on their way to the file, so a job's code is the same
-// whatever it is, and TSV costs nothing.
+// whatever it is, and TSV costs nothing. A format whose rows don't just follow each other in the
+// file (Parquet) is made by the file itself: see output_rows_file.h.
 
 #include <cstdint>
 #include <memory>
@@ -17,10 +18,10 @@
 
 namespace millrace {
 
-enum class OutputFormat : std::uint8_t { kTsv, kCsv, kJsonLines };
-inline constexpr std::uint32_t kOutputFormatMax = 2;
+enum class OutputFormat : std::uint8_t { kTsv, kCsv, kJsonLines, kParquet };
+inline constexpr std::uint32_t kOutputFormatMax = 3;
 
-/// "tsv", "csv", "jsonl": also the ending of a file's name.
+/// "tsv", "csv", "jsonl", "parquet": also the ending of a file's name.
 std::string_view OutputFormatName(OutputFormat format);
 
 /// The inverse. kInvalidArgument for another name.
@@ -38,6 +39,11 @@ struct OutputColumn {
 /// What each file of such rows begins with; of CSV the names of the columns.
 std::string OutputHeader(OutputFormat format, const std::vector<OutputColumn>& columns);
 
+/// Whether a task turns its lines into such rows: else lines of TSV reach the file.
+inline bool IsConverted(OutputFormat format) {
+  return format == OutputFormat::kCsv || format == OutputFormat::kJsonLines;
+}
+
 /// Lines of TSV to rows of another format. One thread at a time.
 class RowConverter {
  public:
@@ -48,7 +54,7 @@ class RowConverter {
   virtual Status Append(std::string_view lines, RowBuffer& out) = 0;
 };
 
-/// Requires: not kTsv.
+/// Requires: IsConverted(format).
 std::unique_ptr<RowConverter> MakeRowConverter(OutputFormat format,
                                                const std::vector<OutputColumn>& columns);
 

@@ -56,6 +56,12 @@ class RowBlock {
     Separate();
     text_.Append(kTsvNull);
   }
+  /// A number, as AppendTsv writes it.
+  template <class T>
+  void AddValue(T value) {
+    Separate();
+    AppendTsv(text_, value);
+  }
   /// As COPY writes it: nothing is escaped once more. Requires: no TAB and no LF in it.
   void AddEscapedField(std::string_view text) {
     Separate();
@@ -66,6 +72,13 @@ class RowBlock {
     lines_.push_back(row_);
     records_.push_back({nullptr, offset, raw});
   }
+  /// For a record that has no bytes of its own: `number` is its place, raw its line.
+  void EndRowWithoutRaw(std::uint64_t number) {
+    EndRow(number, {});
+    has_raws_ = false;
+  }
+  /// Bytes of the row that was begun.
+  std::size_t row_bytes() const { return text_.size() - row_; }
   /// Takes the row back that was begun.
   void DropRow() { text_.Truncate(row_); }
 
@@ -74,6 +87,7 @@ class RowBlock {
     std::memset(text_.Room(kLineBlockPadding), 0, kLineBlockPadding);
     const char* const text = text_.view().data();
     for (std::size_t i = 0; i < lines_.size(); ++i) records_[i].line = text + lines_[i];
+    if (!has_raws_) LinesAreRaws();
     return {.begin = text,
             .end = text + text_.size(),
             .offset = records_.front().offset,
@@ -96,6 +110,13 @@ class RowBlock {
  private:
   static constexpr std::size_t kKeptBytesMax = std::size_t{8} << 20;
 
+  void LinesAreRaws() {
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      const std::size_t end = i + 1 < lines_.size() ? lines_[i + 1] : text_.size();
+      records_[i].raw = text_.view().substr(lines_[i], end - 1 - lines_[i]);
+    }
+  }
+
   void Separate() {
     if (!is_first_field_) text_.Append('\t');
     is_first_field_ = false;
@@ -104,6 +125,7 @@ class RowBlock {
   RowBuffer text_;
   std::size_t row_ = 0;
   bool is_first_field_ = true;
+  bool has_raws_ = true;
   std::vector<std::size_t> lines_;
   std::vector<SourceRecord> records_;
   std::string reason_;

@@ -39,7 +39,8 @@ Result<std::string> ReadOutput(FileSystem& files, const std::string& directory,
                                const OutputFileRecord& record, Compression compression) {
   MR_ASSIGN_OR_RETURN(
       const std::unique_ptr<OutputReader> reader,
-      OutputReader::Open(files, JoinPath(directory, record.path), record.bytes, compression));
+      OutputReader::Open(files, JoinPath(directory, record.path), record.bytes, compression,
+                         PartFormat(OutputFormatName(OutputFormat::kParquet), record.path)));
   std::string text;
   for (;;) {
     MR_ASSIGN_OR_RETURN(const std::string_view bytes, reader->Next());

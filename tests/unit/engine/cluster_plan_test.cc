@@ -61,7 +61,8 @@ ClusterPlanOptions SomeOptions() {
   options.force = true;
   options.max_rejects = {.count = 3, .percent = 0};
   options.checks_determinism = true;
-  options.modules = {{"jobs.so", {1, 2}, 12345}, {"more.so", {3, 4}, 1}};
+  options.modules = {{"jobs.so", {1, 2}, 12345, std::string(32, 'k'), std::string(64, '\0')},
+                     {"more.so", {3, 4}, 1, "", ""}};
   return options;
 }
 
@@ -274,7 +275,7 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
   EXPECT_EQ(error([](P&) {}), "");
   const std::function<void(P&)> spoils[] = {
       [](P& p) { p.set_version(0); },
-      [](P& p) { p.set_version(4); },
+      [](P& p) { p.set_version(5); },
       [](P& p) { p.clear_plan(); },
       [](P& p) { p.mutable_plan()->clear_job(); },
       [](P& p) { p.mutable_plan()->set_parts(0); },
@@ -321,6 +322,10 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
       [](P& p) { p.set_rejects_percent(101); },
       [](P& p) { p.set_rejects_percent(std::numeric_limits<double>::quiet_NaN()); },
       [](P& p) { p.mutable_modules(1)->set_name("jobs.so"); },
+      [](P& p) { p.mutable_modules(0)->mutable_signer()->pop_back(); },
+      [](P& p) { p.mutable_modules(0)->mutable_signature()->push_back('x'); },
+      [](P& p) { p.mutable_modules(0)->clear_signature(); },
+      [](P& p) { p.mutable_modules(1)->set_signature(std::string(64, 'x')); },
       [](P& p) { p.set_split_bytes(0); },
       [](P& p) { p.set_stages(0, "stage-2"); },
       [](P& p) { p.add_stages("stage-3"); },
@@ -353,7 +358,7 @@ TEST(ClusterPlanTest, RefusesWhatDoesNotFitTogether) {
       [](P& p) { p.mutable_phases(3)->add_tables(3); },
   };
   for (const auto& spoil : spoils) EXPECT_NE(error(spoil), "") << &spoil - spoils;
-  EXPECT_THAT(error([](P& p) { p.set_version(4); }), HasSubstr("newer version"));
+  EXPECT_THAT(error([](P& p) { p.set_version(5); }), HasSubstr("newer version"));
 }
 
 TEST(ClusterPlanTest, SurvivesDamage) {

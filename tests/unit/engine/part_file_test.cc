@@ -62,9 +62,11 @@ TEST_F(PartFileTest, TasksThatWriteNothingStillCount) {
 
 // Once, whichever task writes first; also where none does. It is no record.
 TEST_F(PartFileTest, BeginsWithTheHeader) {
+  const std::vector<OutputColumn> kColumns = {{"a"}, {"b"}};
   for (const bool has_rows : {true, false}) {
     PartFile part(LocalFileSystem(), reserve_, budget_, folder_.path(),
-                  has_rows ? "part.csv" : "empty.csv", Compression::kNone, 0, 2, "a,b\n");
+                  has_rows ? "part.csv" : "empty.csv", Compression::kNone, 0, 2, OutputFormat::kCsv,
+                  kColumns);
     if (has_rows) {
       EXPECT_TRUE(part.Append(1, "3,4\n", 1).ok());
       EXPECT_TRUE(part.Append(0, "1,2\n", 1).ok());
@@ -77,7 +79,7 @@ TEST_F(PartFileTest, BeginsWithTheHeader) {
     EXPECT_EQ(part.record().bytes, has_rows ? 12u : 4u);
   }
   PartFile nobody(LocalFileSystem(), reserve_, budget_, folder_.path(), "nobody.csv",
-                  Compression::kNone, 0, 0, "a,b\n");
+                  Compression::kNone, 0, 0, OutputFormat::kCsv, kColumns);
   EXPECT_TRUE(nobody.FinishEmpty().ok());
   EXPECT_EQ(ReadContent(folder_.Path("nobody.csv")), "a,b\n");
 }

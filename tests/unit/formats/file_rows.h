@@ -133,7 +133,7 @@ class TextFile {
     return rows;
   }
 
- private:
+  /// Adds a block's rows.
   static void Take(const LineBlock& block, std::vector<FileRow>* rows) {
     if (!block.reject.empty()) {
       ASSERT_NE(block.records, nullptr);
@@ -172,6 +172,7 @@ class TextFile {
     }
   }
 
+ private:
   mutable MemoryFiles files_;
   const std::string text_;
   Status status_;

@@ -147,15 +147,15 @@ std::vector<Row> RandomRows(Random& random, std::size_t columns) {
 
 TEST(OutputFormatTest, NamesAreReadBack) {
   for (const OutputFormat format :
-       {OutputFormat::kTsv, OutputFormat::kCsv, OutputFormat::kJsonLines}) {
+       {OutputFormat::kTsv, OutputFormat::kCsv, OutputFormat::kJsonLines, OutputFormat::kParquet}) {
     EXPECT_EQ(ParseOutputFormat(OutputFormatName(format)).value(), format);
     EXPECT_LE(static_cast<std::uint32_t>(format), kOutputFormatMax);
   }
-  for (const std::string_view name : {"", "CSV", "json", "parquet"}) {
+  for (const std::string_view name : {"", "CSV", "json", "xlsx"}) {
     const auto format = ParseOutputFormat(name);
     ASSERT_FALSE(format.ok());
     EXPECT_EQ(format.error().code(), StatusCode::kInvalidArgument);
-    EXPECT_THAT(format.error().message(), HasSubstr("choose tsv, csv or jsonl"));
+    EXPECT_THAT(format.error().message(), HasSubstr("choose tsv, csv, jsonl or parquet"));
   }
 }
 
