@@ -18,6 +18,7 @@
 #include "cli/console.h"
 #include "cli/jobs_command.h"
 #include "cli/json_report.h"
+#include "cli/key_flags.h"
 #include "cli/master_command.h"
 #include "cli/run_command.h"
 #include "cli/schema_command.h"
@@ -82,6 +83,7 @@ int Dispatch(const Arguments& arguments) {
   if (name == "status") return StatusCommand(arguments);
   if (name == "watch") return WatchCommand(arguments);
   if (name == "cancel") return CancelCommand(arguments);
+  if (name == "keygen") return KeygenCommand(arguments);
   if (name == "verify") return VerifyCommand(arguments);
   if (name == "rerun") return RerunCommand(arguments);
   return CompletionCommand(arguments);

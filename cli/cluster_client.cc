@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "cli/key_flags.h"
 #include "mapreduce/engine/utf8.h"
 #include "mapreduce/proto/wire_codec.h"
 #include "mapreduce/transport/endpoint.h"
@@ -27,19 +28,24 @@ std::uint64_t MsSince(Clock::time_point start) {
 
 }  // namespace
 
-Status NoMaster(const std::string& endpoint) {
+Status NoMaster(const std::string& endpoint, const std::string& trouble) {
+  if (!trouble.empty()) {
+    return Status::Unavailable("no master answers at ", Printable(endpoint), ": ", trouble);
+  }
   return Status::Unavailable("no master answers at ", Printable(endpoint),
                              "; is it running there? `millrace master` starts one");
 }
 
-Result<std::unique_ptr<ClusterClient>> ClusterClient::Connect(const std::string& text) {
-  MR_ASSIGN_OR_RETURN(const Endpoint endpoint, Endpoint::Parse(text));
+Result<std::unique_ptr<ClusterClient>> ClusterClient::Connect(
+    const std::string& text, const std::optional<KeyFolder>& keys) {
+  MR_ASSIGN_OR_RETURN(Endpoint endpoint, Endpoint::Parse(text));
+  if (keys) endpoint.key = keys->master;
   ClientId self;
   while (self.value == 0) {
     if (getrandom(&self.value, sizeof self.value, 0) != static_cast<ssize_t>(sizeof self.value))
       return Status::ResourceLimit("the system gives no random numbers");
   }
-  std::unique_ptr<ClusterClient> client(new ClusterClient);
+  std::unique_ptr<ClusterClient> client(new ClusterClient(TransportKeysOf(keys)));
   MR_ASSIGN_OR_RETURN(client->connection_,
                       Connection::Connect(client->transport_, endpoint, self, kControlLimits));
   return client;
@@ -72,7 +78,11 @@ Status ClusterClient::Ask(const Question& question,
   for (;;) {
     if (question.cancel != nullptr) MR_RETURN_IF_ERROR(question.cancel->Check());
     const std::uint64_t now_ms = MsSince(start);
-    if (now_ms >= question.patience_ms) return NoMaster(endpoint());
+    // One whose master has answered before waits: somebody may be writing the list of keys.
+    const bool is_refused = connection_->IsRefused() && (!was_answered_ || now_ms >= kSilenceMs);
+    if (is_refused || now_ms >= question.patience_ms) {
+      return NoMaster(endpoint(), connection_->HandshakeTrouble());
+    }
     if (now_ms >= kSilenceMs && !is_silence_told && question.on_silence != nullptr) {
       is_silence_told = true;
       question.on_silence();
@@ -87,7 +97,11 @@ Status ClusterClient::Ask(const Question& question,
     const std::optional<Message> message =
         Receive(std::clamp<std::int64_t>(left, 1, kCancelCheckMs));
     if (!message) continue;
+    was_answered_ = true;
     if (take(message->body)) return Status::Ok();
+    if (const auto* refused = std::get_if<Refused>(&message->body)) {
+      return Status::Unavailable("the master refuses this: ", Printable(refused->message));
+    }
     next_send_ms -= std::min(next_send_ms, MsSince(start));
     start = Clock::now();
   }

@@ -14,6 +14,7 @@
 #include "mapreduce/base/cancel.h"
 #include "mapreduce/base/status.h"
 #include "mapreduce/proto/messages.h"
+#include "mapreduce/security/key_folder.h"
 #include "mapreduce/transport/connection.h"
 #include "mapreduce/transport/transport.h"
 
@@ -22,8 +23,9 @@ namespace millrace {
 /// One thread at a time.
 class ClusterClient {
  public:
-  /// `endpoint`: of --master. kInvalidArgument for one that can't be.
-  static Result<std::unique_ptr<ClusterClient>> Connect(const std::string& endpoint);
+  /// `endpoint`: of --master; `keys`: of --keys. kInvalidArgument for an endpoint that can't be.
+  static Result<std::unique_ptr<ClusterClient>> Connect(const std::string& endpoint,
+                                                        const std::optional<KeyFolder>& keys);
   ClusterClient(const ClusterClient&) = delete;
   ClusterClient& operator=(const ClusterClient&) = delete;
 
@@ -39,7 +41,7 @@ class ClusterClient {
     std::function<void()> on_silence;
   };
   /// Sends the question again and again until a message comes that `take` is true for.
-  /// kUnavailable: none came in time; kCancelled.
+  /// kUnavailable: none came in time, or the master refuses this client; kCancelled.
   Status Ask(const Question& question, const std::function<bool(const MessageBody&)>& take);
   /// Sends without waiting; may be lost.
   void Tell(MessageBody body);
@@ -49,16 +51,17 @@ class ClusterClient {
   Result<RunStatus> AskRun(const std::string& name, const CancelToken* cancel);
 
  private:
-  ClusterClient() = default;
+  explicit ClusterClient(std::optional<TransportKeys> keys) : transport_(std::move(keys)) {}
   std::optional<Message> Receive(std::int64_t timeout_ms);
 
   Transport transport_;
   std::unique_ptr<Connection> connection_;
   std::uint64_t last_sequence_ = 0;
+  bool was_answered_ = false;
 };
 
-/// "no master answers at tcp://…": what to do about it.
-Status NoMaster(const std::string& endpoint);
+/// "no master answers at tcp://…": what to do about it. `trouble`: Connection::HandshakeTrouble().
+Status NoMaster(const std::string& endpoint, const std::string& trouble = "");
 
 }  // namespace millrace
 

@@ -11,6 +11,7 @@
 #include "cli/cluster_client.h"
 #include "cli/cluster_run.h"
 #include "cli/console.h"
+#include "cli/key_flags.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/sudden_end.h"
@@ -58,6 +59,12 @@ std::string RunLine(const RunStatus& run) {
   return line + "\n";
 }
 
+// Without its key.
+std::string EndpointText(const WorkerStatus& worker) {
+  const Result<Endpoint> endpoint = Endpoint::Parse(worker.endpoint);
+  return Printable(endpoint.ok() ? endpoint->text : worker.endpoint);
+}
+
 std::string StatusText(const ClusterStatus& status) {
   std::string text = Padded("run", 34) + Padded("state", 11) + Padded("tasks", 12) +
                      Padded("phase", 26) + "user  output\n";
@@ -69,7 +76,7 @@ std::string StatusText(const ClusterStatus& status) {
   for (const WorkerStatus& worker : status.workers) {
     text += Padded(std::to_string(worker.worker.value), 21) + Padded(Printable(worker.host), 24) +
             Padded(std::to_string(worker.slots_busy) + "/" + std::to_string(worker.slots), 10) +
-            Padded(FormatBytes(worker.slot_memory_bytes), 14) + Printable(worker.endpoint);
+            Padded(FormatBytes(worker.slot_memory_bytes), 14) + EndpointText(worker);
     if (worker.is_set_aside) text += "  set aside: too many tasks failed there";
     if (!worker.takes_tasks) text += "  takes no tasks: it drains, or its spool is full";
     text += "\n";
@@ -113,7 +120,7 @@ Json StatusJson(const ClusterStatus& status) {
   for (const WorkerStatus& worker : status.workers) {
     workers.push_back({{"worker", worker.worker.value},
                        {"host", worker.host},
-                       {"endpoint", worker.endpoint},
+                       {"endpoint", EndpointText(worker)},
                        {"slots", worker.slots},
                        {"slots_busy", worker.slots_busy},
                        {"slot_memory_bytes", worker.slot_memory_bytes},
@@ -132,7 +139,9 @@ Result<std::unique_ptr<ClusterClient>> ConnectTo(const Arguments& arguments) {
     return Status::InvalidArgument("--master is missing; say where the master listens: --master ",
                                    "tcp://HOST:PORT");
   }
-  return ClusterClient::Connect(arguments.Get("--master"));
+  MR_ASSIGN_OR_RETURN(const std::optional<KeyFolder> keys,
+                      KeysFlag(arguments, KeyHolder::kSubmitter));
+  return ClusterClient::Connect(arguments.Get("--master"), keys);
 }
 
 int Fail(const Status& status) {

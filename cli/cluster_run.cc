@@ -8,19 +8,23 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <utility>
 
 #include "cli/cluster_client.h"
 #include "cli/console.h"
 #include "cli/private_cluster.h"
+#include "mapreduce/api/abi_version.h"
 #include "mapreduce/engine/cluster_plan.h"
-#include "mapreduce/engine/file_digest.h"
 #include "mapreduce/engine/manifest_file.h"
+#include "mapreduce/engine/modules.h"
 #include "mapreduce/engine/prepared_run.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/proto/limits.h"
+#include "mapreduce/security/module_signature.h"
 
 namespace millrace {
 namespace {
@@ -94,7 +98,7 @@ class ClusterRun {
 
  private:
   Result<RunSummary> Execute() {
-    MR_ASSIGN_OR_RETURN(client_, ClusterClient::Connect(request_.master));
+    MR_ASSIGN_OR_RETURN(client_, ClusterClient::Connect(request_.master, request_.keys));
     Result<ClusterStatus> cluster = client_->AskCluster(&cancel_);
     if (!cluster.ok()) return Fail(cluster.error(), kExitNoCluster);
     const RunRequest& run = request_.run;
@@ -156,13 +160,7 @@ class ClusterRun {
     options.force = run.force;
     options.max_rejects = run.max_rejects;
     options.checks_determinism = request_.checks_determinism;
-    for (const std::string& path : request_.modules) {
-      MR_ASSIGN_OR_RETURN(std::string contents, ReadModule(path));
-      const Hash128 hash = HashOf128(contents);
-      const std::string name = path.substr(path.rfind('/') + 1);
-      options.modules.push_back({.name = name, .hash = hash, .bytes = contents.size()});
-      modules_[hash.Hex()] = std::move(contents);
-    }
+    MR_ASSIGN_OR_RETURN(options.modules, Modules());
     MR_ASSIGN_OR_RETURN(const ClusterPlan plan, MakeClusterPlan(prepared_.planned, options));
     SubmitRun submit;
     RunSpec& spec = submit.spec;
@@ -180,13 +178,30 @@ class ClusterRun {
     return submit;
   }
 
-  Result<std::string> ReadModule(const std::string& path) {
-    MR_ASSIGN_OR_RETURN(const auto file, files_.OpenForRead(path));
-    MR_ASSIGN_OR_RETURN(const FileInfo info, file->Stat());
-    std::string contents(info.bytes, '\0');
-    MR_ASSIGN_OR_RETURN(const std::size_t count, file->ReadAt(0, contents.data(), contents.size()));
-    if (count != contents.size()) return Status::Error(StatusCode::kStale, path, " changes");
-    return contents;
+  // The bytes that are loaded here, and told of in the plan's code; whatever the files are by now.
+  Result<std::vector<ModuleFile>> Modules() {
+    std::optional<SigningKey> key;
+    if (!request_.modules.empty() && request_.keys && !request_.keys->signing_key_path.empty()) {
+      MR_ASSIGN_OR_RETURN(key, ReadSigningKey(request_.keys->signing_key_path));
+    }
+    std::vector<ModuleFile> modules;
+    for (const std::string& path : request_.modules) {
+      const std::shared_ptr<const ModuleImage> image = LoadedModule(path);
+      MR_CHECK(image != nullptr);
+      ModuleFile module;
+      module.name = path.substr(path.rfind('/') + 1);
+      module.hash = image->Hash();
+      module.bytes = image->bytes().size();
+      if (key) {
+        const ModuleSignature signature =
+            SignModule(*key, DigestModule(image->bytes()), kJobAbiVersion);
+        module.signer.assign(signature.signer.bytes.begin(), signature.signer.bytes.end());
+        module.signature.assign(signature.bytes.begin(), signature.bytes.end());
+      }
+      modules_[module.hash.Hex()] = image;
+      modules.push_back(std::move(module));
+    }
+    return modules;
   }
 
   // Until the master has taken the run; hands it modules that it lacks.
@@ -222,11 +237,11 @@ class ClusterRun {
   bool Give(const FileWanted& wanted) {
     const auto module = modules_.find(wanted.hash.Hex());
     if (module == modules_.end()) return false;
-    const std::string& contents = module->second;
+    const std::string_view contents = module->second->bytes();
     if (wanted.offset > contents.size()) return false;
     if (wanted.offset == contents.size()) return true;
     client_->Tell(FileData{wanted.hash, wanted.offset, contents.size(),
-                           contents.substr(wanted.offset, kFilePieceBytesMax)});
+                           std::string(contents.substr(wanted.offset, kFilePieceBytesMax))});
     return false;
   }
 
@@ -281,7 +296,7 @@ class ClusterRun {
   FileSystem& files_ = LocalFileSystem();
   std::unique_ptr<ClusterClient> client_;
   PreparedRun prepared_;
-  std::map<std::string, std::string> modules_;  // By hex: their bytes.
+  std::map<std::string, std::shared_ptr<const ModuleImage>> modules_;  // By hex.
   std::string name_;
   int exit_code_ = 0;
   bool is_attached_ = false;

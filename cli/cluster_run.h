@@ -21,12 +21,14 @@
 #include "mapreduce/base/cancel.h"
 #include "mapreduce/engine/run.h"
 #include "mapreduce/proto/messages.h"
+#include "mapreduce/security/key_folder.h"
 
 namespace millrace {
 
 struct ClusterRunRequest {
   RunRequest run;
   std::string master;                  ///< Its endpoint.
+  std::optional<KeyFolder> keys;       ///< Of --keys.
   std::vector<std::string> modules;    ///< Files; loaded already.
   std::uint64_t memory_bytes_min = 0;  ///< What a slot must have; 0: whatever it has.
   bool checks_determinism = false;

@@ -12,9 +12,11 @@ const FlagSpec kScratch = {"--scratch", "DIR", "where spills go (default: hidden
 const FlagSpec kSplitSize = {"--split-size", "SIZE",
                              "what one map task reads (default: by input size and cores)"};
 const FlagSpec kMaster = {"--master", "ENDPOINT", "the cluster: tcp://HOST:PORT of its master"};
+const FlagSpec kKeys = {"--keys", "DIR", "prove who this is: a folder that millrace keygen made"};
 const FlagSpec kFormat = {"--format", "FORMAT", "what the files are, where their names don't tell"};
 const FlagSpec kDate = {"--date", "YYYY-MM-DD", "for {date} in a pattern"};
 const FlagSpec kQuiet = {"--quiet", "", "no progress, no summary: errors alone"};
+const FlagSpec kLog = {"--log", "FILE", "append what it says to FILE, not to stderr"};
 const FlagSpec kName = {"--name", "NAME", "which output, where the job has several"};
 
 std::vector<CommandSpec> MakeCommands() {
@@ -56,9 +58,11 @@ std::vector<CommandSpec> MakeCommands() {
         kSplitSize,
         {"--parts", "N", "part files (default: one per 256MiB of input, at most 1000)"},
         {"--compress", "none|zstd|gzip", "how part files are compressed (default none)"},
-        {"--output-format", "tsv|csv|jsonl", "what rows of columns are written as (default tsv)"},
+        {"--output-format", "tsv|csv|jsonl|parquet",
+         "what rows of columns are written as (default tsv)"},
         {"--max-rejects", "N|P%", "bad records to set aside before the run fails (default 0)"},
         kMaster,
+        kKeys,
         {"--detach", "", "with --master: print the run's name once it is taken, and leave"},
         {"--isolate", "", "each task in a process of its own: a crash costs a record, no run"},
         {"--check-determinism", "", "run each task twice, compare, name the first difference"},
@@ -131,10 +135,19 @@ std::vector<CommandSpec> MakeCommands() {
        "\n"
        "Prints the endpoint it listens at; a port `*` is any free one. DIR holds its journal: a\n"
        "master that is started again with it goes on where the last one stopped, and loses\n"
-       "nothing. Without keys it listens on this machine alone.\n",
+       "nothing. Without keys it listens on this machine alone; with them\n"
+       "\n"
+       "  millrace keygen keys\n"
+       "  millrace master --listen 'tcp://*:5801' --state /var/lib/millrace/master --keys keys\n"
+       "\n"
+       "serves those on the list keys/master/allowed.keys, and turns all others away.\n"
+       "\n"
+       "DIR/events/RUN.jsonl tells what became of each run, event by event.\n",
        {{"--listen", "ENDPOINT", "where workers and clients find it: tcp://127.0.0.1:5801"},
         {"--state", "DIR", "its journal; on a disk that survives the machine's restarts"},
+        kKeys,
         {"--heartbeat", "MS", "a worker silent for two of them is lost (default 2000)"},
+        kLog,
         {"--exit-on-stdin-eof", "", "end when stdin does: for those who start it over ssh"},
         kQuiet}},
       {"worker",
@@ -154,14 +167,20 @@ std::vector<CommandSpec> MakeCommands() {
        "\n"
        "Exit code 69: the master refuses it, for it is of another build. Both must be the same.\n",
        {kMaster,
+        kKeys,
         {"--spool", "DIR", "what tasks leave and fetch; on a fast local disk"},
         {"--spool-size", "SIZE", "beyond, it takes no new tasks (default: half of what is free)"},
         {"--slots", "N", "tasks at once (default: the cores)"},
         {"--memory", "SIZE", "of all tasks together, in equal shares (default 1GiB)"},
-        {"--listen", "ENDPOINT", "for other workers (default tcp://127.0.0.1:*, a free port)"},
+        {"--listen", "ENDPOINT",
+         "for other workers (default: a free port, of 127.0.0.1 without --keys)"},
         {"--advertise", "ENDPOINT", "where they find it, if elsewhere: a forwarded port"},
         {"--no-progress-timeout", "S", "a task that stands still for so long fails (default 600)"},
+        {"--no-sandbox", "", "tasks may do all that this user may, say talk to a database"},
+        {"--allow-read", "PATH", "tasks may read this file or folder, too", true},
+        {"--allow-write", "PATH", "tasks may read and write it", true},
         {"--no-direct-reads", "", "fetch over sockets on one machine, too: for tests"},
+        kLog,
         {"--exit-on-stdin-eof", "", "end when stdin does: for those who start it over ssh"},
         kQuiet}},
       {"status",
@@ -169,19 +188,33 @@ std::vector<CommandSpec> MakeCommands() {
        "what a cluster is at: its runs and workers, or one run",
        "  millrace status --master tcp://127.0.0.1:5801\n"
        "  millrace status --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
-       {kMaster, {"--json", "", "as JSON"}}},
+       {kMaster, kKeys, {"--json", "", "as JSON"}}},
       {"watch",
        "[RUN]",
        "follow a run of a cluster to its end; its exit code is the run's",
        "  millrace watch --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n"
        "\n"
        "Without RUN: the only one that is open. Ctrl-C stops watching, not the run.\n",
-       {kMaster, kQuiet}},
+       {kMaster, kKeys, kQuiet}},
       {"cancel",
        "RUN",
        "end a run of a cluster; it publishes nothing",
        "  millrace cancel --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
-       {kMaster}},
+       {kMaster, kKeys}},
+      {"keygen",
+       "DIR",
+       "make the keys of a cluster, or one more",
+       "  millrace keygen keys\n"
+       "  millrace keygen keys --add worker=rack7\n"
+       "\n"
+       "Makes keys/master for the master's host, keys/worker for those of workers, keys/submitter\n"
+       "for people and programs that submit runs. Copy each to where it is needed, and to nowhere\n"
+       "else; keep the rest safe. All commands that connect take the folder: --keys DIR.\n"
+       "\n"
+       "To revoke a key, remove its line from keys/master/allowed.keys on the master's host: it "
+       "is\n"
+       "refused within a second. A worker's, and a signer's, stand in those of workers, too.\n",
+       {{"--add", "ROLE=NAME", "one more worker, submitter or viewer, in DIR/NAME"}}},
       {"completion",
        "SHELL",
        "print a completion script for bash, zsh or fish",

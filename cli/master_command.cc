@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/console.h"
+#include "cli/key_flags.h"
 #include "cli/service_limits.h"
 #include "cli/service_log.h"
 #include "cli/stop_signal.h"
@@ -29,7 +30,9 @@ Result<MasterProcessOptions> OptionsOf(const Arguments& arguments) {
         "--state is missing; say which directory holds the master's journal");
   }
   MR_ASSIGN_OR_RETURN(options.listen, Endpoint::Parse(arguments.Get("--listen")));
-  MR_RETURN_IF_ERROR(CheckListenable(options.listen));
+  MR_RETURN_IF_ERROR(CheckListenable(options.listen, arguments.Has("--keys")));
+  MR_ASSIGN_OR_RETURN(const std::optional<KeyFolder> keys, KeysFlag(arguments, KeyHolder::kMaster));
+  options.keys = TransportKeysOf(keys);
   options.state_directory = arguments.Get("--state");
   MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> heartbeat_ms,
                       CountFlag(arguments, "--heartbeat", kHeartbeatMsMin, kHeartbeatMsMax));
@@ -39,7 +42,7 @@ Result<MasterProcessOptions> OptionsOf(const Arguments& arguments) {
     options.scheduler.heartbeat_ms = *heartbeat_ms;
   }
   MR_ASSIGN_OR_RETURN(options.scheduler.build, ProgramBuild());
-  options.log = ServiceLog("master", arguments.Has("--quiet"));
+  MR_ASSIGN_OR_RETURN(options.log, ServiceLog("master", arguments));
   return options;
 }
 
@@ -52,7 +55,9 @@ Result<int> Serve(const Arguments& arguments) {
   options.log("listens at " + master->endpoint());
   MR_RETURN_IF_ERROR(WriteStdout(master->endpoint() + "\n"));
   do {
-    MR_RETURN_IF_ERROR(master->Run(stop->fd()));
+    const Status status = master->Run(stop->fd());
+    if (!status.ok() && arguments.Has("--log")) options.log("ends: " + status.message());
+    MR_RETURN_IF_ERROR(status);
   } while (!stop->HasCome());
   options.log("ends; the next one goes on from here");
   return stop->exit_code();

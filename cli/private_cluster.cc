@@ -218,10 +218,12 @@ ClusterRunResult RunIsolated(ClusterRunRequest request, CancelToken& cancel,
   auto master = Service::Start({"millrace", "master", "--listen", request.master, "--state", state,
                                 "--exit-on-stdin-eof", "--quiet"});
   if (!master.ok()) return Failure(master.error());
-  auto worker = Service::Start({"millrace", "worker", "--master", request.master, "--listen",
-                                sockets->Endpoint("worker"), "--slots", std::to_string(slots),
-                                "--memory", std::to_string(run.memory_bytes), "--spool",
-                                JoinPath(work->path(), "spool"), "--exit-on-stdin-eof", "--quiet"});
+  // Without a sandbox: the run may do what it may do without --isolate, above all when it is the
+  // second try of one that crashed (isolated_rerun.h).
+  auto worker = Service::Start(
+      {"millrace", "worker", "--master", request.master, "--listen", sockets->Endpoint("worker"),
+       "--slots", std::to_string(slots), "--memory", std::to_string(run.memory_bytes), "--spool",
+       JoinPath(work->path(), "spool"), "--no-sandbox", "--exit-on-stdin-eof", "--quiet"});
   if (!worker.ok()) return Failure(worker.error());
   EndWatch watch({(*master)->end_fd(), (*worker)->end_fd()}, cancel);
   ClusterRunResult result = RunOnCluster(request, cancel, progress);

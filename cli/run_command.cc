@@ -13,6 +13,7 @@
 #include "cli/isolated_rerun.h"
 #include "cli/job_file_merge.h"
 #include "cli/json_report.h"
+#include "cli/key_flags.h"
 #include "cli/private_cluster.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
@@ -35,7 +36,7 @@ Result<OutputFormat> OutputFormatFlag(const Arguments& arguments) {
   const std::string name = arguments.Get("--output-format", "tsv");
   if (const auto format = ParseOutputFormat(name); format.ok()) return *format;
   return Status::InvalidArgument("this millrace can't write --output-format ", Printable(name),
-                                 "; choose tsv, csv or jsonl");
+                                 "; choose tsv, csv, jsonl or parquet");
 }
 
 Result<RunRequest> MakeRequest(const Arguments& arguments) {
@@ -85,6 +86,8 @@ Status CheckPlaces(const Arguments& arguments) {
   }
   if (arguments.Has("--detach") && !arguments.Has("--master"))
     return Status::InvalidArgument("--detach leaves a run to a cluster: it needs --master");
+  if (arguments.Has("--keys") && !arguments.Has("--master"))
+    return Status::InvalidArgument("--keys are those of a cluster: they need --master");
   return Status::Ok();
 }
 
@@ -97,6 +100,9 @@ ClusterRunResult RunOnSomeCluster(const Arguments& arguments, const RunRequest& 
   on_cluster.detaches = arguments.Has("--detach");
   if (!arguments.Has("--master")) return RunIsolated(std::move(on_cluster), cancel, progress);
   on_cluster.master = arguments.Get("--master");
+  Result<std::optional<KeyFolder>> keys = KeysFlag(arguments, KeyHolder::kSubmitter);
+  if (!keys.ok()) return {keys.error(), ExitCode(keys.error()), false};
+  on_cluster.keys = *std::move(keys);
   if (arguments.Has("--memory")) on_cluster.memory_bytes_min = request.memory_bytes;
   return RunOnCluster(on_cluster, cancel, progress);
 }

@@ -58,8 +58,9 @@ Status Show(const Arguments& arguments, std::uint64_t rows) {
   for (const OutputListing::File& file : listing.files) {
     const bool is_first = &file == &listing.files.front();
     if (rows == 0 && !is_first) return {};
-    MR_ASSIGN_OR_RETURN(const std::unique_ptr<OutputReader> reader,
-                        OutputReader::Open(files, file.path, file.bytes, listing.compression));
+    MR_ASSIGN_OR_RETURN(
+        const std::unique_ptr<OutputReader> reader,
+        OutputReader::Open(files, file.path, file.bytes, listing.compression, file.format));
     MR_RETURN_IF_ERROR(ShowFile(*reader, file.format, is_first, &rows));
   }
   return {};

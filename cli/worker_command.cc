@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/worker_command.h"
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "cli/console.h"
+#include "cli/key_flags.h"
 #include "cli/service_limits.h"
 #include "cli/service_log.h"
 #include "cli/stop_signal.h"
@@ -17,6 +21,37 @@ namespace millrace {
 namespace {
 
 constexpr std::uint64_t kNoProgressSecondsMax = 30 * 24 * 3600;
+
+// As they are found here; they must be there.
+Result<std::vector<std::string>> PathsFlag(const Arguments& arguments, const char* flag) {
+  std::vector<std::string> paths;
+  for (const std::string& path : arguments.All(flag)) {
+    std::error_code error;
+    const std::filesystem::path whole = std::filesystem::canonical(path, error);
+    if (error) {
+      return Status::InvalidArgument(flag, " ", path, ": ", error.message(),
+                                     "; it must be there when the worker starts");
+    }
+    paths.push_back(whole.string());
+  }
+  return paths;
+}
+
+// What tasks must not read: a folder that all may read can't have it.
+Result<std::vector<std::string>> HiddenFolders(const KeyFolder& keys) {
+  std::error_code error;
+  const std::string folder = std::filesystem::canonical(keys.path, error).string();
+  if (error) return Status::InvalidArgument("--keys ", keys.path, ": ", error.message());
+  const std::string system = ReadableSystemFolder(folder);
+  if (system.empty()) return std::vector<std::string>{folder};
+  return Status::InvalidArgument("the keys in ", folder, " are in reach of tasks, which may read ",
+                                 system, "; keep them elsewhere, say below /etc");
+}
+
+// With keys, and a master elsewhere, other workers are elsewhere, too.
+std::string DefaultListen(const WorkerProcessOptions& options) {
+  return options.keys && !options.master.is_loopback() ? "tcp://*:*" : "tcp://127.0.0.1:*";
+}
 
 Result<WorkerProcessOptions> OptionsOf(const Arguments& arguments) {
   WorkerProcessOptions options;
@@ -30,9 +65,13 @@ Result<WorkerProcessOptions> OptionsOf(const Arguments& arguments) {
   }
   MR_ASSIGN_OR_RETURN(options.master, Endpoint::Parse(arguments.Get("--master")));
   MR_RETURN_IF_ERROR(CheckConnectable(options.master));
+  MR_ASSIGN_OR_RETURN(const std::optional<KeyFolder> keys, KeysFlag(arguments, KeyHolder::kWorker));
+  options.keys = TransportKeysOf(keys);
+  if (keys) options.master.key = keys->master;
+  if (keys) options.module_signers = [allowed = keys->allowed] { return allowed->Signers(); };
   MR_ASSIGN_OR_RETURN(options.listen,
-                      Endpoint::Parse(arguments.Get("--listen", "tcp://127.0.0.1:*")));
-  MR_RETURN_IF_ERROR(CheckListenable(options.listen));
+                      Endpoint::Parse(arguments.Get("--listen", DefaultListen(options))));
+  MR_RETURN_IF_ERROR(CheckListenable(options.listen, keys.has_value()));
   if (arguments.Has("--advertise")) {
     MR_ASSIGN_OR_RETURN(options.advertise, Endpoint::Parse(arguments.Get("--advertise")));
     MR_RETURN_IF_ERROR(CheckConnectable(options.advertise));
@@ -51,8 +90,14 @@ Result<WorkerProcessOptions> OptionsOf(const Arguments& arguments) {
   MR_ASSIGN_OR_RETURN(const std::optional<std::uint64_t> no_progress_seconds,
                       CountFlag(arguments, "--no-progress-timeout", 1, kNoProgressSecondsMax));
   if (no_progress_seconds) worker.no_progress_ms = *no_progress_seconds * 1000;
+  if (keys) {
+    MR_ASSIGN_OR_RETURN(options.sandbox.hidden, HiddenFolders(*keys));
+  }
+  options.sandbox.is_on = !arguments.Has("--no-sandbox");
+  MR_ASSIGN_OR_RETURN(options.sandbox.reads, PathsFlag(arguments, "--allow-read"));
+  MR_ASSIGN_OR_RETURN(options.sandbox.writes, PathsFlag(arguments, "--allow-write"));
   options.reads_directly = !arguments.Has("--no-direct-reads");
-  options.log = ServiceLog("worker", arguments.Has("--quiet"));
+  MR_ASSIGN_OR_RETURN(options.log, ServiceLog("worker", arguments));
   return options;
 }
 
@@ -66,7 +111,10 @@ Result<int> Work(const Arguments& arguments) {
   MR_ASSIGN_OR_RETURN(const std::unique_ptr<WorkerProcess> worker, WorkerProcess::Start(options));
   bool is_draining = false;
   while (true) {
-    MR_ASSIGN_OR_RETURN(const std::optional<Status> left, worker->Run(stop->fd()));
+    const Result<std::optional<Status>> ended = worker->Run(stop->fd());
+    const Status why = !ended.ok() ? ended.error() : ended->value_or(Status::Ok());
+    if (!why.ok() && arguments.Has("--log")) options.log("ends: " + why.message());
+    MR_ASSIGN_OR_RETURN(const std::optional<Status> left, ended);
     if (left && left->ok()) return kExitOk;
     if (left) {
       PrintMessage(left->message());

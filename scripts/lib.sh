@@ -16,11 +16,11 @@ build_jobs() {
   if [ "$by_memory" -lt "$cores" ]; then echo "$by_memory"; else echo "$cores"; fi
 }
 
-# configure_preset PRESET: quiet unless it fails.
+# configure_preset PRESET [CMAKE ARGUMENT...]: quiet unless it fails.
 configure_preset() {
   local log=build/$1-configure.log
   mkdir -p build
-  if ! cmake --preset "$1" > "$log" 2>&1; then
+  if ! cmake --preset "$@" > "$log" 2>&1; then
     cat "$log" >&2
     return 1
   fi

@@ -138,7 +138,9 @@ std::vector<MessageArrived> Peers::Receive(std::uint64_t now_ms) {
   for (int i = 0; i < kFramesPerTurn; ++i) {
     const std::optional<Received> received = listener_.Receive();
     if (!received) break;
-    if (const auto* from = std::get_if<WorkerId>(&received->from)) {
+    const bool is_of_worker = !received->key || received->key->role == KeyRole::kWorker;
+    if (const auto* from = std::get_if<WorkerId>(&received->from);
+        from != nullptr && is_of_worker) {
       Take(*from, received->frame, /*is_reply=*/false, arrived);
     } else {
       ++bad_frames_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/worker_process.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <chrono>
 #include <sstream>
@@ -10,7 +12,9 @@
 #include "mapreduce/engine/code_identity.h"
 #include "mapreduce/io/file_system.h"
 #include "mapreduce/proto/wire_codec.h"
+#include "mapreduce/transport/key_self_test.h"
 #include "worker/host_id.h"
+#include "worker/local_address.h"
 #include "worker/random_id.h"
 #include "worker/task_orphans.h"
 
@@ -18,9 +22,10 @@ namespace millrace {
 namespace {
 
 constexpr int kControlFramesPerTurn = 64;
-constexpr int kReadsPerTurn = 16;                // Of a MiB at most.
-constexpr std::uint64_t kReadMsPerTurn = 20;     // Disks may be slow, and heartbeats can't wait.
-constexpr std::uint64_t kLookMs = 10'000;        // A master that is silent for so long is lost.
+constexpr int kReadsPerTurn = 16;             // Of a MiB at most.
+constexpr std::uint64_t kReadMsPerTurn = 20;  // Disks may be slow, and heartbeats can't wait.
+constexpr std::uint64_t kLookMs = 10'000;     // A master that is silent for so long is lost.
+constexpr std::uint64_t kHandshakeLookMs = 1'000;
 constexpr std::uint64_t kComplainMs = 60'000;    // Between two notes about that.
 constexpr std::uint64_t kTimeoutMsMax = 60'000;  // Of one wait.
 constexpr std::uint64_t kHelloMs = 10;           // Between two tries of the first words.
@@ -31,10 +36,31 @@ std::uint64_t NowMs() {
       std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
+// As others are told it. One who listens everywhere names the address that the master sees.
+Result<Endpoint> EndpointForOthers(const WorkerProcessOptions& options, const Listener& listener) {
+  Endpoint endpoint = options.advertise;
+  if (endpoint.text.empty()) {
+    MR_ASSIGN_OR_RETURN(endpoint, Endpoint::Parse(listener.endpoint()));
+    if (endpoint.host == "0.0.0.0" || endpoint.host == "[::]") {
+      Result<std::string> host =
+          LocalAddressTowards(options.master, endpoint.host == "0.0.0.0" ? AF_INET : AF_UNSPEC);
+      if (!host.ok()) {
+        return Status::InvalidArgument(host.error().message(),
+                                       "; say where others find this worker with --advertise, or "
+                                       "listen on tcp://[::]:* where the master's address is IPv6");
+      }
+      MR_ASSIGN_OR_RETURN(endpoint,
+                          Endpoint::Parse("tcp://" + *host + ":" + std::to_string(endpoint.port)));
+    }
+  }
+  if (options.keys) endpoint.key = options.keys->own.public_key;
+  return endpoint;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerProcessOptions& options) {
-  std::unique_ptr<WorkerProcess> process(new WorkerProcess());
+  std::unique_ptr<WorkerProcess> process(new WorkerProcess(options));
   MR_RETURN_IF_ERROR(process->Open(options));
   return process;
 }
@@ -47,31 +73,41 @@ Status WorkerProcess::Open(const WorkerProcessOptions& options) {
   MR_ASSIGN_OR_RETURN(spool_, Spool::Open(options.spool_directory));
   MR_ASSIGN_OR_RETURN(modules_, ModuleCache::Open(JoinPath(spool_->shared_directory(), "modules"),
                                                   JoinPath(spool_->directory(), "modules")));
+  module_images_ = std::make_unique<ModuleImages>(*modules_, options.module_signers);
   module_fetcher_ = std::make_unique<ModuleFetcher>(*modules_);
   const WorkerId id{RandomId()};
   MR_ASSIGN_OR_RETURN(listener_, Listener::Bind(transport_, options.listen, kDataLimits));
+  MR_RETURN_IF_ERROR(TestKeys(transport_, *listener_));
+  turned_away_.emplace(transport_, *listener_);
+  MR_ASSIGN_OR_RETURN(const Endpoint endpoint, EndpointForOthers(options, *listener_));
   MR_ASSIGN_OR_RETURN(control_,
                       Connection::Connect(transport_, options.master, id, kControlLimits));
   poller_.Add(*control_);
   poller_.Add(keeper_->end_fd());
   peers_ = std::make_unique<Peers>(transport_, *listener_, poller_, id);
   runner_ = std::make_unique<TaskRunner>(
-      TaskRunner::Options{options.worker.slot_memory_bytes, keeper_.get()}, *spool_, held_,
-      *modules_, *module_fetcher_, poller_);
+      TaskRunner::Options{options.worker.slot_memory_bytes, keeper_.get(), options.sandbox},
+      *spool_, held_, *module_images_, *module_fetcher_, poller_);
 
   WorkerOptions worker = options.worker;
   worker.host = HostName();
-  worker.endpoint = options.advertise.text.empty() ? listener_->endpoint() : options.advertise.text;
+  worker.endpoint = endpoint.TextWithKey();
   worker.host_id = options.reads_directly ? HostId() : "";
   MR_ASSIGN_OR_RETURN(worker.build, ProgramBuild());
   if (worker.spool_bytes_max == UINT64_MAX) {
     MR_ASSIGN_OR_RETURN(worker.spool_bytes_max, HalfOfFreeBytes(spool_->directory()));
   }
   std::ostringstream text;
-  text << "starts as " << id << " at " << worker.endpoint << ", " << worker.slots << " slots of "
+  text << "starts as " << id << " at " << endpoint.text << ", " << worker.slots << " slots of "
        << FormatBytes(worker.slot_memory_bytes) << ", spool " << spool_->directory() << " up to "
        << FormatBytes(worker.spool_bytes_max);
   log_(std::move(text).str());
+  log_(DescribeSandbox(options.sandbox.is_on, FindSandboxSupport()));
+  if (endpoint.is_loopback() && !options.listen.is_loopback()) {
+    log_("others are told " + endpoint.text +
+         ", which only this machine reaches: for workers on "
+         "others give --advertise, or the master's address in --master");
+  }
   worker_ = std::make_unique<Worker>(id, worker);
   now_ms_ = heard_ms_ = NowMs();
   next_note_ms_ = now_ms_ + kLookMs;
@@ -127,8 +163,9 @@ std::int64_t WorkerProcess::TimeoutMs() const {
   });
   if (can_read || !events_.empty()) return 0;
   const std::uint64_t now_ms = NowMs();
-  const std::uint64_t at_ms = std::min({worker_->NextTimerMs(), runner_->NextTimerMs(),
-                                        module_fetcher_->NextTimerMs(), next_note_ms_});
+  const std::uint64_t at_ms =
+      std::min({worker_->NextTimerMs(), runner_->NextTimerMs(), module_fetcher_->NextTimerMs(),
+                next_note_ms_, next_handshake_note_ms_});
   const std::uint64_t wait_ms = std::min(at_ms > now_ms ? at_ms - now_ms : 0, peers_->NextTickMs());
   const std::uint64_t most_ms = unsent_hello_.empty() ? kTimeoutMsMax : kHelloMs;
   return static_cast<std::int64_t>(std::min(wait_ms, most_ms));
@@ -259,7 +296,18 @@ void WorkerProcess::AskForModules() {
     SendToMaster({worker_->epoch(), 0, wanted});
 }
 
+// The same trouble once a minute.
+void WorkerProcess::NoteHandshakeTrouble() {
+  if (now_ms_ < next_handshake_note_ms_) return;
+  next_handshake_note_ms_ = now_ms_ + kHandshakeLookMs;
+  const std::string trouble = control_->HandshakeTrouble();
+  if (trouble.empty()) return;
+  next_handshake_note_ms_ = now_ms_ + kComplainMs;
+  log_("cannot connect to the master at " + master_endpoint_ + ": " + trouble);
+}
+
 void WorkerProcess::NoteWhatIsWrong() {
+  NoteHandshakeTrouble();
   if (now_ms_ < next_note_ms_) return;
   next_note_ms_ = now_ms_ + kLookMs;
   const bool may_complain = !is_lost_ || now_ms_ - lost_note_ms_ >= kComplainMs;
@@ -271,6 +319,7 @@ void WorkerProcess::NoteWhatIsWrong() {
          << (now_ms_ - heard_ms_) / 1000 << " s; waiting for it";
     log_(std::move(text).str());
   }
+  for (const std::string& note : turned_away_->Notes()) log_(note);
   const Status connect_error = peers_->TakeConnectError();
   if (!connect_error.ok()) log_("cannot connect to a worker: " + connect_error.message());
   const std::uint64_t bad_frames = bad_frames_ + peers_->bad_frames();

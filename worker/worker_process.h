@@ -23,10 +23,13 @@
 #include "mapreduce/transport/listener.h"
 #include "mapreduce/transport/poller.h"
 #include "mapreduce/transport/transport.h"
+#include "mapreduce/transport/turned_away.h"
 #include "worker/held_runs.h"
 #include "worker/module_cache.h"
 #include "worker/module_fetcher.h"
+#include "worker/module_images.h"
 #include "worker/peers.h"
+#include "worker/sandbox.h"
 #include "worker/spool.h"
 #include "worker/task_runner.h"
 #include "worker/worker.h"
@@ -37,11 +40,14 @@ struct WorkerProcessOptions {
   Endpoint master;
   Endpoint listen;     ///< Of the data plane.
   Endpoint advertise;  ///< Where others find that, if not there: a forwarded port. May be empty.
+  std::optional<TransportKeys> keys;  ///< Then `master` has its key.
   std::string spool_directory;
   /// All but host, endpoint, build and host_id, which are found out. spool_bytes_max UINT64_MAX:
   /// half of what is free.
   WorkerOptions worker;
-  bool reads_directly = true;  ///< Other workers' files on this host, and they ours.
+  ModuleSigners module_signers;  ///< Empty: job modules need no signature.
+  SandboxOptions sandbox;        ///< Of tasks.
+  bool reads_directly = true;    ///< Other workers' files on this host, and they ours.
   std::function<void(const std::string&)> log;
 };
 
@@ -67,7 +73,7 @@ class WorkerProcess {
   WorkerId id() const { return worker_->id(); }
 
  private:
-  WorkerProcess() = default;
+  explicit WorkerProcess(const WorkerProcessOptions& options) : transport_(options.keys) {}
   Status Open(const WorkerProcessOptions& options);
   std::int64_t TimeoutMs() const;
   void Turn();
@@ -80,12 +86,14 @@ class WorkerProcess {
   void SendUnsentHello();
   void ServeReads();
   void AskForModules();
+  void NoteHandshakeTrouble();
   void NoteWhatIsWrong();
 
   std::function<void(const std::string&)> log_;
   std::string master_endpoint_;
   std::uint64_t now_ms_ = 0;
-  std::uint64_t heard_ms_ = 0;      // Of the master.
+  std::uint64_t heard_ms_ = 0;  // Of the master.
+  std::uint64_t next_handshake_note_ms_ = 0;
   std::uint64_t next_note_ms_ = 0;  // When to see whether there is something to complain about.
   bool is_lost_ = false;            // The master, as was said,
   std::uint64_t lost_note_ms_ = 0;  // and when.
@@ -99,11 +107,13 @@ class WorkerProcess {
   std::unique_ptr<TaskKeeper> keeper_;
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<ModuleCache> modules_;
+  std::unique_ptr<ModuleImages> module_images_;
   std::unique_ptr<ModuleFetcher> module_fetcher_;
   HeldRuns held_;
   Transport transport_;
   Poller poller_;
   std::unique_ptr<Listener> listener_;
+  std::optional<TurnedAway> turned_away_;
   std::unique_ptr<Connection> control_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<TaskRunner> runner_;

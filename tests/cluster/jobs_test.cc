@@ -24,6 +24,7 @@ class JobsTest : public ClusterTest {
  protected:
   void SetUp() override {
     ClusterTest::SetUp();
+    tasks_write_here_ = false;
     RecordProperty("seed", std::to_string(TestSeed()));
   }
   // A name that is likely to come again, like the most played tracks.

@@ -11,6 +11,7 @@
 //
 // TMPDIR marks whatever descends from us: tasks, and what their code forks, inherit it.
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -45,6 +46,8 @@ class ClusterTest : public MillraceTest {
   /// Likewise; false if it ends before it listens.
   bool TryStartMaster();
   ClusterProcess& AddWorker(const Words& flags = {});
+  /// Whether the sandbox of tasks leaves them the test's folder, where probes meet and leave notes.
+  bool tasks_write_here_ = true;
   ClusterProcess& master() { return *master_; }
   ClusterProcess& worker(std::size_t index) { return *workers_.at(index); }
   std::size_t worker_count() const { return workers_.size(); }  ///< Dead ones, too.
@@ -61,7 +64,9 @@ class ClusterTest : public MillraceTest {
   ProcessResult Run(const Words& words) { return Start(words)->Wait(); }
   /// `millrace WORDS --master …`.
   std::unique_ptr<ClusterProcess> StartAtMaster(const Words& words) {
-    return Start(words + Words{"--master", endpoint_}, words.at(0));
+    const bool has_keys = std::find(words.begin(), words.end(), "--keys") != words.end();
+    return Start(words + Words{"--master", endpoint_} + (has_keys ? Words() : key_flags_),
+                 words.at(0));
   }
   ProcessResult RunAtMaster(const Words& words) { return StartAtMaster(words)->Wait(); }
 
@@ -91,6 +96,7 @@ class ClusterTest : public MillraceTest {
   Words environment_;  ///< "NAME=value".
   Words wrapper_;      ///< Before each command: a program that executes it.
   std::string heartbeat_ms_ = "200";
+  Words key_flags_;  ///< Of master, workers and clients: "--keys", DIR.
 
  private:
   void EndWell(ClusterProcess& process);

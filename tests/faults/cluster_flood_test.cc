@@ -59,7 +59,8 @@ std::vector<std::unique_ptr<RawPeer>> Idlers(const std::string& endpoint) {
   std::vector<std::unique_ptr<RawPeer>> idlers;
   for (int i = 0; i < kIdlers; ++i) {
     idlers.push_back(std::make_unique<RawPeer>(endpoint));
-    if (i % 2 == 0) idlers.back()->ShakeHands(RoutingIdOf(WorkerId{1000 + std::uint64_t(i)}));
+    if (i % 2 == 0)
+      idlers.back()->ShakeHands(RoutingIdOf(WorkerId{1000 + std::uint64_t(i)}, kAnyNonce));
   }
   return idlers;
 }
@@ -72,7 +73,7 @@ void SendGarbage(const std::string& endpoint) {
     for (char& c : bytes) c = static_cast<char>(random.Next());
     peer.Write(bytes);
     RawPeer polite(endpoint);
-    polite.ShakeHands(RoutingIdOf(WorkerId{2000 + std::uint64_t(i)}));
+    polite.ShakeHands(RoutingIdOf(WorkerId{2000 + std::uint64_t(i)}, kAnyNonce));
     polite.Write(ZmtpFrame("no message of ours", /*has_more=*/false));
   }
 }
@@ -80,7 +81,7 @@ void SendGarbage(const std::string& endpoint) {
 // A message without an end, until the other side has had enough. Whether it had.
 bool SendNeverEnding(const std::string& endpoint, std::size_t bytes) {
   RawPeer peer(endpoint);
-  peer.ShakeHands(RoutingIdOf(WorkerId{3000}));
+  peer.ShakeHands(RoutingIdOf(WorkerId{3000}, kAnyNonce));
   const std::string frame = ZmtpFrame(std::string(60'000, 'x'), /*has_more=*/true);
   for (std::size_t sent = 0; sent < bytes; sent += frame.size()) {
     if (!peer.Write(frame) || peer.IsCut()) return true;

@@ -115,7 +115,9 @@ void Site::AwaitTidy() {
   });
 }
 
-void Site::EnterJail(const Jail* jail) { wrapper_ = jail == nullptr ? Words() : jail->Entry(); }
+void Site::EnterJail(const Jail* jail, const Words& more) {
+  wrapper_ = jail == nullptr ? Words() : jail->Entry() + more;
+}
 
 void Site::EndMaster() {
   while (!HasFatalFailure()) {

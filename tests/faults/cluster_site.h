@@ -62,13 +62,15 @@ class Site : public ClusterTest {
   void EndMaster();
   int kills() const { return kills_; }
   /// What is started from now on is in the jail; null: outside.
-  void EnterJail(const Jail* jail);
+  /// `more` is a command in the jail that executes the rest.
+  void EnterJail(const Jail* jail, const Words& more = {});
   const std::filesystem::path& root() const { return root_; }
 
   using ClusterTest::AddWorker;
   using ClusterTest::endpoint;
   using ClusterTest::environment_;
   using ClusterTest::heartbeat_ms_;
+  using ClusterTest::key_flags_;
   using ClusterTest::KillWorker;
   using ClusterTest::ListenAt;
   using ClusterTest::master;

@@ -42,6 +42,10 @@ class Process {
 
 /// A test with a folder that is its working directory's place, and the command to run in it.
 class MillraceTest : public testing::Test {
+ public:
+  /// "millrace" and `words`.
+  static std::vector<std::string> Command(const std::vector<std::string>& words);
+
  protected:
   void SetUp() override;
   void TearDown() override;
@@ -49,8 +53,6 @@ class MillraceTest : public testing::Test {
   /// Where the folder is made.
   virtual std::filesystem::path Base() { return std::filesystem::temp_directory_path(); }
 
-  /// "millrace" and `words`, started in the folder.
-  static std::vector<std::string> Command(const std::vector<std::string>& words);
   ProcessResult Run(const std::vector<std::string>& words);
 
   void Write(const std::string& path, const std::string& content);

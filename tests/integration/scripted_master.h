@@ -35,7 +35,8 @@ class ScriptedMaster {
  public:
   static constexpr std::chrono::seconds kPatience{30};
 
-  ScriptedMaster() {
+  explicit ScriptedMaster(std::optional<TransportKeys> keys = std::nullopt)
+      : transport_(std::move(keys)) {
     auto listener =
         Listener::Bind(transport_, *Endpoint::Parse("tcp://127.0.0.1:*"), kControlLimits);
     EXPECT_TRUE(listener.ok());

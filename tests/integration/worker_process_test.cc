@@ -71,9 +71,11 @@ class WorkerProcessTest : public MillraceTest {
     options.modules = {{"probes.so", HashOf128(master_.module), master_.module.size()}};
     return options;
   }
+  // Its tasks may leave notes in the test's folder.
   std::vector<std::string> WorkerWords(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words = Command(
-        {"worker", "--master", master_.endpoint(), "--spool", Spool().string(), "--slots", "2"});
+    std::vector<std::string> words =
+        Command({"worker", "--master", master_.endpoint(), "--spool", Spool().string(), "--slots",
+                 "2", "--allow-write", root_.string()});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -443,6 +445,21 @@ TEST_F(WorkerProcessTest, RefusesFlagsThatMakeNoSense) {
   EXPECT_FALSE(Exists("s"));
   Write("file", "");
   EXPECT_EQ(Run({"worker", "--master", master_.endpoint(), "--spool", "file"}).exit_code, 73);
+  const ProcessResult missing =
+      Run({"worker", "--master", master_.endpoint(), "--spool", "s", "--allow-read", "not/there"});
+  EXPECT_EQ(missing.exit_code, 64);
+  EXPECT_THAT(missing.err, HasSubstr("--allow-read not/there"));
+}
+
+TEST_F(WorkerProcessTest, SaysWhetherTasksHaveASandbox) {
+  for (const bool has_one : {true, false}) {
+    const auto worker = StartWorker(has_one ? std::vector<std::string>()
+                                            : std::vector<std::string>{"--no-sandbox"});
+    master_.AwaitWorker();
+    worker->Kill(SIGINT);
+    EXPECT_THAT(worker->Wait().err,
+                HasSubstr(has_one ? "tasks run with" : "tasks run without a sandbox"));
+  }
 }
 
 }  // namespace

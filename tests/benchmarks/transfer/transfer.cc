@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/engine/plan.h"
 #include "mapreduce/io/file_system.h"
+#include "mapreduce/security/key_folder.h"
 #include "tests/integration/millrace_process.h"
 #include "tests/integration/scripted_master.h"
 
@@ -48,19 +50,13 @@ double MibPerSecond(std::uint64_t bytes, Clock::time_point from, Clock::time_poi
   return static_cast<double>(bytes) / (1 << 20) / seconds;
 }
 
-class TransferTest : public MillraceTest {
- protected:
-  void SetUp() override {
-    MillraceTest::SetUp();
-    std::ofstream file(root_ / "in.txt", std::ios::binary);
-    Random random(1);
-    std::string line(100, '\n');
-    for (std::uint64_t left = MibToMove() << 20; left >= line.size(); left -= line.size()) {
-      for (std::size_t i = 0; i + 1 < line.size(); ++i)
-        line[i] = static_cast<char>(33 + random.Uniform(90));
-      file << line;
-    }
-    file.close();
+// A master that does as it is told, and two workers: A has what the map of the sort job left, B
+// fetches it.
+class Shuffler {
+ public:
+  /// `keys`: a folder of `millrace keygen`, or nothing.
+  Shuffler(const fs::path& root, const std::string& name, const std::optional<fs::path>& keys)
+      : root_(root), name_(name), keys_(keys), master_(MasterKeys(keys)) {
     MakePlan();
     a_ = Start("a");
     from_ = master_.AwaitWorker();
@@ -69,52 +65,17 @@ class TransferTest : public MillraceTest {
     start.attempt = kMap;
     master_.Order(from_, start);
     const std::optional<TaskDone> done = master_.Await<TaskDone>(from_);
-    ASSERT_TRUE(done);
+    if (!done) {
+      ADD_FAILURE() << "no run file";
+      return;
+    }
     stream_bytes_ = done->output.run_bytes;
     master_.Order(from_, TaskAnswer{kMap, true});
     b_ = Start("b");
     to_ = master_.AwaitWorker();
   }
 
-  void MakePlan() {
-    PlanRequest request;
-    request.job = "sort";
-    request.parts = 1;
-    Result<PlannedJob> planned =
-        PlanJob(LocalFileSystem(), request, {(root_ / "in.txt").string()}, 1);
-    ASSERT_TRUE(planned.ok()) << planned.error().message();
-    planned->plan.set_code("");  // This program isn't the workers'.
-    ClusterPlanOptions options;
-    options.split_bytes = std::uint64_t{1} << 40;
-    options.typed_output = "out";
-    const Result<ClusterPlan> plan = MakeClusterPlan(*planned, options);
-    ASSERT_TRUE(plan.ok()) << plan.error().message();
-    const Result<std::string> bytes = EncodeClusterPlan(*plan);
-    ASSERT_TRUE(bytes.ok());
-    master_.plan = {{1}, "run", (root_ / "out").string(), *bytes};
-    fs::create_directories(root_ / ".out.run/attempts");
-  }
-
-  std::unique_ptr<Process> Start(const std::string& name) {
-    return std::make_unique<Process>(
-        Command({"worker", "--master", master_.endpoint(), "--spool", (root_ / name).string(),
-                 "--slots", "1", "--memory", "2G", "--no-direct-reads", "--quiet"}),
-        root_);
-  }
-
-  // Of what B has fetched so far; 0 where that isn't there (any more).
-  std::uint64_t FetchedBytes() const {
-    std::error_code error;
-    std::uint64_t bytes = 0;
-    for (fs::recursive_directory_iterator at(root_ / "b", error), end; !error && at != end;
-         at.increment(error)) {
-      if (at->path().parent_path().filename() != "fetched") continue;
-      std::error_code gone;
-      const std::uint64_t size = fs::file_size(at->path(), gone);
-      if (!gone) bytes += size;
-    }
-    return bytes;
-  }
+  std::uint64_t stream_bytes() const { return stream_bytes_; }
 
   double Shuffle(std::uint32_t number) {
     StartTask start;
@@ -142,11 +103,82 @@ class TransferTest : public MillraceTest {
     return MibPerSecond(seen - first_bytes, first, last);
   }
 
+ private:
+  static std::optional<TransportKeys> MasterKeys(const std::optional<fs::path>& keys) {
+    if (!keys) return std::nullopt;
+    const Result<KeyFolder> folder = ReadKeyFolder(keys->string(), KeyHolder::kMaster);
+    if (folder.ok()) return TransportKeys{folder->own, folder->allowed};
+    ADD_FAILURE() << folder.error().message();
+    return std::nullopt;
+  }
+
+  void MakePlan() {
+    PlanRequest request;
+    request.job = "sort";
+    request.parts = 1;
+    Result<PlannedJob> planned =
+        PlanJob(LocalFileSystem(), request, {(root_ / "in.txt").string()}, 1);
+    ASSERT_TRUE(planned.ok()) << planned.error().message();
+    planned->plan.set_code("");  // This program isn't the workers'.
+    ClusterPlanOptions options;
+    options.split_bytes = std::uint64_t{1} << 40;
+    options.typed_output = "out";
+    const Result<ClusterPlan> plan = MakeClusterPlan(*planned, options);
+    ASSERT_TRUE(plan.ok()) << plan.error().message();
+    const Result<std::string> bytes = EncodeClusterPlan(*plan);
+    ASSERT_TRUE(bytes.ok());
+    master_.plan = {{1}, "run", (root_ / (name_ + "-out")).string(), *bytes};
+    fs::create_directories(root_ / ("." + name_ + "-out.run/attempts"));
+  }
+
+  fs::path Spool(const std::string& worker) const { return root_ / (name_ + "-" + worker); }
+
+  std::unique_ptr<Process> Start(const std::string& worker) {
+    std::vector<std::string> words = {
+        "worker",  "--master", master_.endpoint(), "--spool", Spool(worker).string(),
+        "--slots", "1",        "--memory",         "2G",      "--no-direct-reads",
+        "--quiet"};
+    if (keys_) words.insert(words.end(), {"--keys", keys_->string()});
+    return std::make_unique<Process>(MillraceTest::Command(words), root_);
+  }
+
+  // Of what B has fetched so far; 0 where that isn't there (any more).
+  std::uint64_t FetchedBytes() const {
+    std::error_code error;
+    std::uint64_t bytes = 0;
+    for (fs::recursive_directory_iterator at(Spool("b"), error), end; !error && at != end;
+         at.increment(error)) {
+      if (at->path().parent_path().filename() != "fetched") continue;
+      std::error_code gone;
+      const std::uint64_t size = fs::file_size(at->path(), gone);
+      if (!gone) bytes += size;
+    }
+    return bytes;
+  }
+
+  const fs::path root_;
+  const std::string name_;
+  const std::optional<fs::path> keys_;
   ScriptedMaster master_;
   std::unique_ptr<Process> a_, b_;
   WorkerId from_, to_;
   std::uint64_t order_ = 0;
   std::uint64_t stream_bytes_ = 0;
+};
+
+class TransferTest : public MillraceTest {
+ protected:
+  void SetUp() override {
+    MillraceTest::SetUp();
+    std::ofstream file(root_ / "in.txt", std::ios::binary);
+    Random random(1);
+    std::string line(100, '\n');
+    for (std::uint64_t left = MibToMove() << 20; left >= line.size(); left -= line.size()) {
+      for (std::size_t i = 0; i + 1 < line.size(); ++i)
+        line[i] = static_cast<char>(33 + random.Uniform(90));
+      file << line;
+    }
+  }
 };
 
 // A child sends, each message a fresh copy as a reader of files makes it; this process receives.
@@ -188,12 +220,20 @@ double RawZeroMq(std::uint64_t bytes) {
 }
 
 TEST_F(TransferTest, MovesRunFilesBesideRawZeroMq) {
-  Shuffle(1);  // Reads the run file from disk.
-  for (std::uint32_t round = 2; round <= 4; ++round) {
-    const double raw = RawZeroMq(stream_bytes_);
-    const double shuffle = Shuffle(round);
-    std::printf("raw ZeroMQ %.0f MiB/s, shuffle %.0f MiB/s: %.2f of it\n", raw, shuffle,
-                shuffle / raw);
+  Process keygen(Command({"keygen", (root_ / "keys").string()}), root_);
+  ASSERT_EQ(keygen.Wait().exit_code, 0);
+  Shuffler plain(root_, "plain", std::nullopt);
+  Shuffler with_keys(root_, "keys-of", root_ / "keys");
+  plain.Shuffle(1);  // Reads the run file from disk.
+  with_keys.Shuffle(1);
+  for (std::uint32_t round = 2; round <= 6; ++round) {
+    const double raw = RawZeroMq(plain.stream_bytes());
+    const double shuffle = plain.Shuffle(round);
+    const double curve = with_keys.Shuffle(round);
+    std::printf(
+        "raw ZeroMQ %.0f MiB/s; shuffle %.0f MiB/s: %.2f of it; with keys %.0f MiB/s: "
+        "%.2f of the shuffle without\n",
+        raw, shuffle, shuffle / raw, curve, curve / shuffle);
   }
 }
 

@@ -72,6 +72,13 @@ TEST(ProgressTest, BarFitsTheTerminal) {
   }
 }
 
+// On a cluster the stage is named by whoever wrote the job.
+TEST(ProgressTest, NameOfAStageIsNothingThatATerminalObeys) {
+  Progress progress = Half();
+  progress.stage = "map\x1B[2J\n";
+  EXPECT_THAT(ProgressBar(progress, 10, {.is_terminal = true}), HasSubstr("map\\x1B[2J\\x0A"));
+}
+
 TEST(ProgressTest, ColorOnlyWhereItIsWanted) {
   EXPECT_THAT(ProgressBar(Half(), 10, {.is_terminal = true}), Not(HasSubstr("\033")));
   EXPECT_THAT(ProgressBar(Half(), 10, {.is_terminal = true, .has_color = true}),

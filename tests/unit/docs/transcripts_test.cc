@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/unit/docs/page.h"
+#include "tests/unit/formats/duckdb_for_tests.h"
 
 namespace millrace {
 namespace {
@@ -64,6 +65,7 @@ TEST_P(TranscriptsTest, CommandsPrintWhatThePageShows) {
   }
   for (const CodeBlock& block : GetParam().blocks) {
     if (block.language != "console" || block.mark == "not run") continue;
+    if (block.mark == "with duckdb" && !HasDuckDb()) continue;
     for (const Step& step : StepsOf(block)) {
       const std::string actual = OutputOf(step.command, directory_);
       EXPECT_TRUE(Matches(step.expected, actual))
