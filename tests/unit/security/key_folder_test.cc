@@ -5,6 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <string>
+#include <thread>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mapreduce/security/key_file.h"
@@ -176,6 +180,35 @@ TEST_F(KeyFolderTest, AddsAWorkerThatAllOthersKnow) {
   EXPECT_TRUE(second.allowed->Find(second.own.public_key).has_value());
   EXPECT_EQ(second.allowed->Signers(), first.allowed->Signers());
   EXPECT_EQ(second.master, master.own.public_key);
+}
+
+// Two people at once: each of the new workers is on every list.
+TEST_F(KeyFolderTest, LosesNoneThatAreAddedSideBySide) {
+  constexpr int kAdded = 8;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kAdded; ++i) {
+    threads.emplace_back([this, i] {
+      const auto added = AddKeys(keys_, KeyRole::kWorker, "n" + std::to_string(i));
+      EXPECT_TRUE(added.ok()) << added.error().message();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<std::string> lists = {"keys/master/allowed.keys", "keys/worker/allowed.keys"};
+  for (int i = 0; i < kAdded; ++i) lists.push_back("keys/n" + std::to_string(i) + "/allowed.keys");
+  for (const std::string& list : lists) {
+    for (int i = 0; i < kAdded; ++i) {
+      EXPECT_THAT(folder_.Read(list), HasSubstr(" n" + std::to_string(i) + " ")) << list;
+    }
+  }
+}
+
+TEST_F(KeyFolderTest, AMasterTakesNobodyElsesFolder) {
+  for (const char* const other : {"/worker", "/submitter"}) {
+    const Result<KeyFolder> wrong = ReadKeyFolder(keys_ + other, KeyHolder::kMaster);
+    ASSERT_FALSE(wrong.ok()) << other;
+    EXPECT_EQ(wrong.error().code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(wrong.error().message(), HasSubstr("of a worker or a submitter"));
+  }
 }
 
 TEST_F(KeyFolderTest, AddsASubmitterWhoseModulesWorkersTake) {
