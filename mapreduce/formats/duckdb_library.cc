@@ -6,14 +6,6 @@
 #include <cstdlib>
 #include <memory>
 
-#if defined(__SANITIZE_ADDRESS__)
-// Of a query that is not read to its end, DuckDB 1.5 leaves some hundred bytes behind.
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() { return "leak:libduckdb.so"; }
-extern "C" const char* __lsan_default_options();
-extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
-#endif
-
 namespace millrace {
 namespace {
 

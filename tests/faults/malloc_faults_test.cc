@@ -61,10 +61,6 @@ void operator delete[](void* memory) noexcept { operator delete(memory); }
 void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { operator delete(memory); }
 
-// Protobuf's containers lose an element where an allocation of theirs fails: bytes, of the plan.
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() { return "leak:google::protobuf\n"; }
-
 namespace millrace {
 namespace {
 
