@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <new>
 #include <string>
 #include <vector>
@@ -32,19 +34,24 @@
 namespace millrace {
 namespace {
 
-// A reader of stdout that goes away (`millrace cat out | head`) is an error of write(), not the
-// end.
-class IgnoreBrokenPipe {
+// A reader of stdout that goes away (`millrace cat out | head`), or a file that grows over the
+// limit of `ulimit -f`, is an error of write(), not the end.
+class IgnoreSignalsOfWrites {
  public:
-  IgnoreBrokenPipe() {
+  IgnoreSignalsOfWrites() {
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &ignore, &previous_);
+    for (std::size_t i = 0; i < kSignals.size(); ++i)
+      sigaction(kSignals[i], &ignore, &previous_[i]);
   }
-  ~IgnoreBrokenPipe() { sigaction(SIGPIPE, &previous_, nullptr); }
+  ~IgnoreSignalsOfWrites() {
+    for (std::size_t i = 0; i < kSignals.size(); ++i)
+      sigaction(kSignals[i], &previous_[i], nullptr);
+  }
 
  private:
-  struct sigaction previous_;
+  static constexpr std::array kSignals{SIGPIPE, SIGXFSZ};
+  std::array<struct sigaction, kSignals.size()> previous_;
 };
 
 // Where 0, 1 or 2 is closed, a file that we open would get the number, and messages would go into
@@ -134,7 +141,7 @@ int RunWords(const std::vector<std::string>& words) {
 
 int RunCommandLine(int argc, char** argv) {
   HoldStandardDescriptors();
-  const IgnoreBrokenPipe pipes;
+  const IgnoreSignalsOfWrites pipes;
   try {
     return RunWords(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
   } catch (const std::bad_alloc&) {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cluster_client.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "cli/key_flags.h"
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/engine/utf8.h"
 #include "mapreduce/proto/wire_codec.h"
 #include "mapreduce/transport/endpoint.h"
@@ -40,11 +39,7 @@ Result<std::unique_ptr<ClusterClient>> ClusterClient::Connect(
     const std::string& text, const std::optional<KeyFolder>& keys) {
   MR_ASSIGN_OR_RETURN(Endpoint endpoint, Endpoint::Parse(text));
   if (keys) endpoint.key = keys->master;
-  ClientId self;
-  while (self.value == 0) {
-    if (getrandom(&self.value, sizeof self.value, 0) != static_cast<ssize_t>(sizeof self.value))
-      return Status::ResourceLimit("the system gives no random numbers");
-  }
+  const ClientId self{RandomId()};
   std::unique_ptr<ClusterClient> client(new ClusterClient(TransportKeysOf(keys)));
   MR_ASSIGN_OR_RETURN(client->connection_,
                       Connection::Connect(client->transport_, endpoint, self, kControlLimits));

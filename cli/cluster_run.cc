@@ -2,7 +2,6 @@
 #include "cli/cluster_run.h"
 
 #include <pwd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include "cli/console.h"
 #include "cli/private_cluster.h"
 #include "mapreduce/api/abi_version.h"
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/engine/manifest_file.h"
 #include "mapreduce/engine/modules.h"
@@ -48,13 +48,6 @@ constexpr std::uint64_t kSlotsAssumed = 8;  // Where no worker is there yet.
 std::string UserName() {
   const passwd* const user = getpwuid(geteuid());
   return user != nullptr ? std::string(user->pw_name) : std::to_string(geteuid());
-}
-
-Result<std::string> RandomHex() {
-  Hash128 drawn;
-  if (getrandom(&drawn, sizeof drawn, 0) != static_cast<ssize_t>(sizeof drawn))
-    return Status::ResourceLimit("the system gives no random numbers");
-  return drawn.Hex().substr(0, 16);
 }
 
 bool IsOver(const RunStatus& status) {
@@ -164,8 +157,7 @@ class ClusterRun {
     MR_ASSIGN_OR_RETURN(const ClusterPlan plan, MakeClusterPlan(prepared_.planned, options));
     SubmitRun submit;
     RunSpec& spec = submit.spec;
-    MR_ASSIGN_OR_RETURN(const std::string random, RandomHex());
-    spec.name = run.job + "-" + random;
+    spec.name = run.job + "-" + Hex(RandomId());
     spec.user = UserName();
     spec.parallel_max = static_cast<std::uint32_t>(std::max(run.parallel, 0));
     spec.memory_bytes_min = request_.memory_bytes_min;

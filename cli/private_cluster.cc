@@ -229,8 +229,9 @@ ClusterRunResult RunIsolated(ClusterRunRequest request, CancelToken& cancel,
   ClusterRunResult result = RunOnCluster(request, cancel, progress);
   watch.Stop();
   if (!result.summary.ok() && watch.has_ended()) {
-    return Failure(Status::Internal("the process that isolates the run's tasks has ended; its ",
-                                    "reason is above"));
+    return Failure(Status::ResourceLimit(
+        "the process that isolates the run's tasks (its own master or worker) has ended before the "
+        "run, perhaps since memory ran out or somebody killed it: run it again"));
   }
   // What the master had no time for.
   worker->reset();

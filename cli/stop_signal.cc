@@ -20,8 +20,11 @@ Status AddTo(int epoll_fd, int fd) {
   event.events = EPOLLIN;
   event.data.fd = fd;
   if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return Status::Ok();
-  // A regular file can't be waited for, nor does it ever end.
-  if (errno == EPERM) return Status::Ok();
+  if (errno == EPERM) {
+    return Status::InvalidArgument(
+        "--exit-on-stdin-eof: standard input is a file, /dev/null perhaps, whose end can't be "
+        "waited for: give it a pipe that whoever starts this holds open, or leave the flag away");
+  }
   return WriteErrno("watching", "standard input", errno);
 }
 

@@ -109,6 +109,7 @@ Result<int> Work(const Arguments& arguments) {
   MR_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop,
                       StopSignal::Watch(arguments.Has("--exit-on-stdin-eof")));
   MR_ASSIGN_OR_RETURN(const std::unique_ptr<WorkerProcess> worker, WorkerProcess::Start(options));
+  MR_RETURN_IF_ERROR(WriteStdout(worker->endpoint() + "\n"));
   bool is_draining = false;
   while (true) {
     const Result<std::optional<Status>> ended = worker->Run(stop->fd());

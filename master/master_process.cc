@@ -2,7 +2,6 @@
 #include "master/master_process.h"
 
 #include <poll.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "mapreduce/base/failpoint.h"
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/proto/wire_codec.h"
 #include "mapreduce/transport/key_self_test.h"
@@ -55,9 +55,7 @@ Result<std::string> ReadId(FileSystem& files, const std::string& path) {
 Result<std::string> IdOf(FileSystem& files, const std::string& directory) {
   const std::string path = JoinPath(directory, kIdName);
   if (files.Stat(path).ok()) return ReadId(files, path);
-  Hash128 drawn;
-  if (getrandom(&drawn, sizeof drawn, 0) != static_cast<ssize_t>(sizeof drawn))
-    return Status::ResourceLimit("the system gives no random numbers");
+  const Hash128 drawn{RandomId(), RandomId()};
   const std::string temporary = path + ".new";
   if (files.Stat(temporary).ok()) MR_RETURN_IF_ERROR(files.RemoveFile(temporary));
   MR_ASSIGN_OR_RETURN(const auto file, files.Create(temporary));

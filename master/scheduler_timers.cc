@@ -3,6 +3,7 @@
 // can execute end.
 #include <algorithm>
 
+#include "mapreduce/base/size.h"
 #include "mapreduce/base/test_hooks.h"
 #include "master/scheduler.h"
 
@@ -130,8 +131,10 @@ void Scheduler::CheckStuck() {
     }
     const std::uint64_t since = stuck_since_ms_.try_emplace(id, now_ms_).first->second;
     if (now_ms_ - since < options_.no_worker_ms) continue;
-    EndRunWith(run, Status::Unavailable("no worker with ", memory, " bytes of memory a slot came ",
-                                        "within ", options_.no_worker_ms / 1000, " s"));
+    EndRunWith(run, Status::Unavailable(
+                        "no worker with ", FormatBytes(memory), " of memory a slot came within ",
+                        options_.no_worker_ms / 1000, " s: ask for less with --memory, or start ",
+                        "one (`millrace worker --memory`)"));
   }
 }
 

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/io/descriptor.h"
 #include "mapreduce/io/errno_status.h"
 #include "mapreduce/io/file_system.h"
-#include "worker/random_id.h"
 
 namespace millrace {
 namespace {

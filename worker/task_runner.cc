@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/base/size.h"
 #include "mapreduce/engine/attempt_directory.h"
 #include "mapreduce/proto/wire_codec.h"
-#include "worker/random_id.h"
 #include "worker/task_assignment.h"
 
 namespace millrace {

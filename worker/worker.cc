@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "mapreduce/base/test_hooks.h"
 
@@ -104,7 +105,9 @@ void Worker::OnMasterMessage(const Message& message) {
 
 void Worker::On(const Welcome& welcome) {
   if (!sent_ms_.contains(welcome.hello)) return;  // Of an older Hello, or a second time.
-  is_registered_ = true;
+  if (!std::exchange(is_registered_, true)) {
+    out_->push_back(Note{"the master has taken it in, at epoch " + std::to_string(epoch_.value)});
+  }
   cluster_ = welcome.cluster;
   heartbeat_ms_ = welcome.heartbeat_ms;
   lease_ms_ = welcome.lease_ms;

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/base/size.h"
 #include "mapreduce/engine/code_identity.h"
 #include "mapreduce/io/file_system.h"
@@ -15,7 +16,6 @@
 #include "mapreduce/transport/key_self_test.h"
 #include "worker/host_id.h"
 #include "worker/local_address.h"
-#include "worker/random_id.h"
 #include "worker/task_orphans.h"
 
 namespace millrace {

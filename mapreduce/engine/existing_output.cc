@@ -46,6 +46,10 @@ Result<ExistingOutput> ExamineOutput(FileSystem& files, const std::string& outpu
   std::error_code error;
   const auto status = std::filesystem::symlink_status(output, error);
   if (status.type() == std::filesystem::file_type::not_found) return ExistingOutput{};
+  if (status.type() == std::filesystem::file_type::none) {
+    return Status::CannotCreate("cannot look at ", output, ": ", error.message(),
+                                "; choose another --output, or change who may go there");
+  }
   if (!std::filesystem::is_directory(output, error)) return InTheWay("it is not a directory");
 
   Result<proto::Manifest> manifest = ReadManifest(files, output);

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <new>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "mapreduce/engine/active_run.h"
@@ -98,15 +99,16 @@ class JobRun {
         .progress = progress_};
     MR_RETURN_IF_ERROR(files_.MakeDirectory(execution.output_directory));
     MR_RETURN_IF_ERROR(files_.MakeDirectory(execution.scratch_directory));
-    MR_ASSIGN_OR_RETURN(const StagedRun staged, StageRun(files_, run_.planned, execution));
+    const Result<StagedRun> staged = StageRun(files_, run_.planned, execution);
+    if (!staged.ok()) return Explained(staged.error(), execution);
 
     RunSummary summary = PlanSummary(request_, run_);
     summary.state = RunOutcome::kDone;
-    FillFrom(staged.manifest, summary);
-    summary.bytes_in = staged.execution.bytes_in;
-    summary.tasks_run = staged.execution.tasks_run;
-    summary.phases = staged.execution.phases;
-    summary.spilled_bytes = staged.execution.spilled_bytes;
+    FillFrom(staged->manifest, summary);
+    summary.bytes_in = staged->execution.bytes_in;
+    summary.tasks_run = staged->execution.tasks_run;
+    summary.phases = staged->execution.phases;
+    summary.spilled_bytes = staged->execution.spilled_bytes;
 
     // The last step that can fail: behind it there is an output.
     active.BeginPublish();
@@ -114,6 +116,18 @@ class JobRun {
                                         request_.force, run_.place.retired));
     parents.Keep();
     return summary;
+  }
+
+  // A file that is damaged or gone is bad input, unless the run wrote it itself.
+  static Status Explained(const Status& status, const ExecutionOptions& execution) {
+    const bool is_of_a_file =
+        status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kNotFound;
+    if (!is_of_a_file || status.message().find(execution.scratch_directory) == std::string::npos) {
+      return status;
+    }
+    return Status::ResourceLimit(status.message(),
+                                 "; the run wrote this file itself, and the disk ",
+                                 "or another program has changed it: run it again");
   }
 
   const RunRequest& request_;

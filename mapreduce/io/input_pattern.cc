@@ -5,10 +5,30 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <system_error>
 #include <utility>
 
 namespace millrace {
 namespace {
+
+// However it is spelled, a file has one place among the others.
+std::string WholePath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error);
+  return (error ? std::filesystem::path(path) : whole).lexically_normal().string();
+}
+
+void SortShards(std::vector<FileInfo>* shards) {
+  std::vector<std::pair<std::string, FileInfo*>> places;
+  places.reserve(shards->size());
+  for (FileInfo& shard : *shards) places.emplace_back(WholePath(shard.path), &shard);
+  std::sort(places.begin(), places.end(),
+            [](const auto& a, const auto& b) { return ShardOrderLess(a.first, b.first); });
+  std::vector<FileInfo> sorted;
+  sorted.reserve(shards->size());
+  for (const auto& [place, shard] : places) sorted.push_back(std::move(*shard));
+  *shards = std::move(sorted);
+}
 
 bool HasWildcard(std::string_view text) {
   return text.find_first_of("*?[") != std::string_view::npos;
@@ -269,13 +289,11 @@ Result<std::vector<FileInfo>> ExpandPatterns(FileSystem& files,
     MR_ASSIGN_OR_RETURN(std::vector<FileInfo> found, ExpandPattern(files, pattern, date));
     all.insert(all.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
   }
-  std::sort(all.begin(), all.end(),
-            [](const FileInfo& a, const FileInfo& b) { return ShardOrderLess(a.path, b.path); });
+  SortShards(&all);
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string_view> by_id;
   std::map<std::string, std::string_view> by_path;
   for (const FileInfo& info : all) {
-    const std::string normal = std::filesystem::path(info.path).lexically_normal().string();
-    const auto [same_path, is_new_path] = by_path.emplace(normal, info.path);
+    const auto [same_path, is_new_path] = by_path.emplace(WholePath(info.path), info.path);
     auto same = same_path->second;
     bool is_new = is_new_path;
     if (info.inode != 0) {

@@ -33,8 +33,8 @@ Result<std::string> WithDate(std::string_view what, std::string_view pattern,
 Result<std::vector<FileInfo>> ExpandPattern(FileSystem& files, std::string_view pattern,
                                             std::string_view date);
 
-/// The files of all patterns in shard order. kInvalidArgument, naming it, if a file is matched
-/// twice, under whatever name.
+/// The files of all patterns in shard order of their absolute paths: "./b" and "b" have one place
+/// among the others. kInvalidArgument, naming it, if a file is matched twice, under whatever name.
 Result<std::vector<FileInfo>> ExpandPatterns(FileSystem& files,
                                              const std::vector<std::string>& patterns,
                                              std::string_view date);

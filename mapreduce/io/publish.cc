@@ -36,7 +36,9 @@ Status PutInPlace(FileSystem& files, const std::string& staged, const std::strin
   }
   if (!exists) {
     MR_RETURN_IF_ERROR(CheckFailpoint("publish.rename"));
-    return files.RenameNoReplace(staged, target);
+    const Status renamed = files.RenameNoReplace(staged, target);
+    // A link that leads nowhere has the name.
+    if (renamed.ok() || !replace || renamed.code() != StatusCode::kCannotCreate) return renamed;
   }
   MR_RETURN_IF_ERROR(CheckFailpoint("publish.exchange"));
   const Status exchanged = files.Exchange(staged, target);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/transport/connection.h"
 
+#include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
+#include "mapreduce/base/random_id.h"
 #include "mapreduce/transport/connection_guard.h"
 #include "mapreduce/transport/peer.h"
 #include "mapreduce/transport/zmq_socket.h"
@@ -18,11 +22,12 @@ constexpr int kGarbageFramesPerCall = 10'000;
 
 using Clock = std::chrono::steady_clock;
 
-// Of 16 bytes, as a key's half: drawn from the kernel.
 std::string Nonce() {
-  const KeyPair drawn = KeyPair::Make();
-  const auto* const bytes = reinterpret_cast<const char*>(drawn.public_key.bytes.data());
-  return std::string(bytes, kNonceBytes);
+  const std::array<std::uint64_t, 2> drawn{RandomId(), RandomId()};
+  static_assert(sizeof drawn == kNonceBytes);
+  std::string nonce(kNonceBytes, '\0');
+  std::memcpy(nonce.data(), drawn.data(), kNonceBytes);
+  return nonce;
 }
 
 }  // namespace
@@ -183,8 +188,6 @@ const std::string& Connection::endpoint() const { return state_->endpoint().text
 std::optional<Frame> Connection::Receive() { return state_->Receive(); }
 
 Status Connection::Send(std::string&& frame) { return state_->Send(std::move(frame)); }
-
-Status Connection::Reconnect() { return state_->Open(); }
 
 void Connection::Guard() { state_->Guard(); }
 

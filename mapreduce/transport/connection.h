@@ -37,10 +37,6 @@ class Connection {
   /// before; then `frame` is as it was. Else the frame is on its way, not copied, and may be lost.
   Status Send(std::string&& frame);
 
-  /// Starts over: what is queued either way is dropped. kResourceLimit: as Connect(); then the old
-  /// socket stays.
-  Status Reconnect();
-
   /// As Listener's.
   void Guard();
 

@@ -112,6 +112,42 @@ TEST_F(CliRunTest, TopListEndToEnd) {
   EXPECT_EQ(Run({"cat", "out", "--name", "other"}).exit_code, 64);
 }
 
+TEST_F(CliRunTest, SaysWhyAnOutputCanNotBeLookedAt) {
+  std::filesystem::create_symlink("loop", root_ / "loop");
+  const ProcessResult run = Run({"run", "sort", "--input", "in/plays.tsv", "--output", "loop/out"});
+  EXPECT_EQ(run.exit_code, 73);
+  EXPECT_THAT(run.err, HasSubstr("Too many levels of symbolic links"));
+}
+
+TEST_F(CliRunTest, AFileThatMayNotGrowIsAnErrorNotTheEnd) {
+  std::string lines;
+  for (int i = 0; i < 100'000; ++i) lines += "line " + std::to_string(i) + "\n";
+  Write("in/lines", lines);
+  Process run({"/bin/sh", "-c",
+               std::string("ulimit -f 100; exec ") + MILLRACE_BINARY +
+                   " run sort --input in/lines --output out --json"},
+              root_);
+  const ProcessResult result = run.Wait();
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("File too large"));
+  EXPECT_EQ(nlohmann::json::parse(result.out)["status"], "failed");
+  EXPECT_THAT(HiddenNames(), IsEmpty());
+}
+
+// The input was good, so 65 would be wrong: that is what nobody need try again.
+TEST_F(CliRunTest, DamageToItsOwnFilesIsAReasonToTryAgain) {
+  std::string lines;
+  for (int i = 0; i < 60'000; ++i) lines += "line " + std::to_string(i) + "\n";
+  Write("in/lines", lines + "halve runs\n");
+  const ProcessResult run =
+      Run({"run", "probe", "--module", MILLRACE_PROBES, "--input", "in/lines", "--output", "out",
+           "--memory", "600k", "--split-size", "200k", "--parallel", "1"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr(".run: "));
+  EXPECT_THAT(run.err, HasSubstr("run it again"));
+  EXPECT_FALSE(Exists("out"));
+}
+
 TEST_F(CliRunTest, SecondRunIsUpToDateAndTouchesNothing) {
   ASSERT_EQ(TopList().exit_code, 0);
   const auto before = std::filesystem::last_write_time(root_ / "out/part-00000.tsv");
@@ -321,7 +357,8 @@ TEST_F(CliRunTest, RerunIsIdenticalOrSaysWhatDiffers) {
   EXPECT_THAT(HiddenNames(), IsEmpty());
   Process elsewhere(
       Command({"rerun", (root_ / "out").string(), "--into", (root_ / "again").string()}), "/");
-  EXPECT_EQ(elsewhere.Wait().out, "identical\n");
+  const ProcessResult again = elsewhere.Wait();
+  EXPECT_EQ(again.out, "identical\n") << again.exit_code << again.err;
   EXPECT_EQ(Read("again/_manifest.json"), Read("out/_manifest.json"));
   EXPECT_EQ(Run({"rerun", "out", "--into", "again"}).exit_code, 73);
 

@@ -2,6 +2,7 @@
 // Jobs that misbehave, as a module: each line of the input says what the map does with it.
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <stdexcept>
@@ -23,6 +24,14 @@ int Recurse(int depth) {
   return depth < 0 ? 0 : Recurse(depth + 1) + room[0];
 }
 
+// What is in run files below the working directory, cut in half.
+void HalveRuns() {
+  namespace fs = std::filesystem;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(".")) {
+    if (entry.path().extension() == ".run") fs::resize_file(entry.path(), entry.file_size() / 2);
+  }
+}
+
 /// Those that sleep are user code that takes long: a run has to be caught in the middle of it.
 struct Misbehave {
   void Map(const Line& line, Emitter<std::string, std::int64_t>& emit, Context& context) {
@@ -35,6 +44,7 @@ struct Misbehave {
     if (what == "reject") return context.Reject("as it says");
     if (what == "count") context.Count("counted");
     if (what == "sleep") std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (what == "halve runs") HalveRuns();
     if (what == "hang") {
       std::ofstream("hanging") << "now";  // Tells the test.
       while (true) std::this_thread::sleep_for(std::chrono::milliseconds(20));

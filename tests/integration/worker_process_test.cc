@@ -340,6 +340,13 @@ TEST_F(WorkerProcessTest, EndsWithItsStandardInput) {
   EXPECT_THAT(WorkerFolders(), IsEmpty());
 }
 
+TEST_F(WorkerProcessTest, DoesNotWaitForTheEndOfAFile) {
+  Process worker(WorkerWords({"--exit-on-stdin-eof"}), root_);  // Its standard input is /dev/null.
+  const ProcessResult result = worker.Wait();
+  EXPECT_EQ(result.exit_code, 64);
+  EXPECT_THAT(result.err, HasSubstr("give it a pipe"));
+}
+
 TEST_F(WorkerProcessTest, LeavesAFolderWhenItIsKilledWhichTheNextOneClears) {
   MakePlan("hang\n", "probe", WithProbes());
   const auto worker = StartWorker();

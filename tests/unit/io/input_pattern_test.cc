@@ -105,6 +105,26 @@ TEST_F(InputPatternTest, AFileMatchedTwiceIsRefused) {
   EXPECT_EQ((*both)[0].path, Path("d/a"));
 }
 
+TEST_F(InputPatternTest, HoweverItIsSpelledAFileHasOnePlace) {
+  Write("d/w/z", "x");
+  Write("d/x/a", "y");
+  const auto names = [&](const std::string& first, const std::string& second) {
+    const auto found = ExpandPatterns(files_, {first, second}, "");
+    EXPECT_TRUE(found.has_value());
+    std::vector<std::string> names;
+    if (!found.has_value()) return names;
+    for (const FileInfo& info : *found)
+      names.push_back(std::filesystem::path(info.path).filename());
+    return names;
+  };
+  const std::string relative =
+      std::filesystem::path(Path("d")).lexically_proximate(std::filesystem::current_path());
+  EXPECT_THAT(names(Path("d/x"), Path("d/w")), ElementsAre("z", "a"));
+  EXPECT_THAT(names(Path("d/./x"), Path("d/w")), ElementsAre("z", "a"));
+  EXPECT_THAT(names(Path("d/./x"), relative + "/w"), ElementsAre("z", "a"));
+  EXPECT_THAT(names(relative + "/x", Path("d/../d/w")), ElementsAre("z", "a"));
+}
+
 TEST_F(InputPatternTest, LinksAreFollowedButNotInCircles) {
   Write("d/a", "x");
   std::filesystem::create_directory_symlink(Path("d"), Path("link"));

@@ -81,6 +81,19 @@ TEST_F(PublishTest, ReplacesNothingUnasked) {
   EXPECT_EQ(Tree("work/staged"), new_);
 }
 
+TEST_F(PublishTest, ReplacesALinkThatLeadsNowhere) {
+  for (FileSystem* const files : {&files_, static_cast<FileSystem*>(&without_exchange_)}) {
+    Stage(/*with_target=*/false);
+    std::filesystem::create_symlink("nowhere", Path("out"));
+    EXPECT_EQ(Publish(*files, /*replace=*/false).code(), StatusCode::kCannotCreate);
+    EXPECT_TRUE(std::filesystem::is_symlink(Path("out")));
+    const Status replaced = Publish(*files, /*replace=*/true);
+    EXPECT_TRUE(replaced.ok()) << replaced.message();
+    EXPECT_EQ(Tree("out"), new_);
+    EXPECT_FALSE(std::filesystem::exists(std::filesystem::symlink_status(Path(".retired"))));
+  }
+}
+
 // Whichever system call or step fails: the target is old or new, never missing, never a mix; new
 // only if the message says so.
 TEST_F(PublishTest, EveryFailureLeavesOldOrNew) {

@@ -528,7 +528,8 @@ TEST(SchedulerTest, EndsARunForWhichNoWorkerCame) {
   master.Advance(2 * options.heartbeat_ms);
   EXPECT_EQ(master.StatusOf("run").code, StatusCode::kUnavailable);
   EXPECT_EQ(master.StatusOf("run").message,
-            "no worker with 1000 bytes of memory a slot came within 600 s");
+            "no worker with 1000 B of memory a slot came within 600 s: ask for less with --memory, "
+            "or start one (`millrace worker --memory`)");
 }
 
 TEST(SchedulerTest, WaitsAnewAfterAWorkerHasCome) {

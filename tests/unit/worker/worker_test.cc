@@ -36,6 +36,20 @@ TEST(WorkerTest, SaysHelloUntilItIsWelcome) {
   EXPECT_THAT(shell.ToldMaster<Hello>(), IsEmpty());
 }
 
+TEST(WorkerTest, SaysOnceThatItIsWelcome) {
+  TestShell shell;
+  shell.Register();
+  const std::vector<Note> notes = shell.Take<Note>();
+  ASSERT_THAT(notes, SizeIs(1));
+  EXPECT_EQ(notes[0].text, "the master has taken it in, at epoch 1");
+  shell.Greet();
+  shell.Advance(60'000);
+  EXPECT_THAT(shell.Take<Note>(), IsEmpty());
+  shell.FromMaster(HelloWanted{}, Epoch{5});
+  shell.Greet();
+  EXPECT_THAT(shell.Take<Note>(), SizeIs(1));
+}
+
 TEST(WorkerTest, BeatsTwiceAHeartbeat) {
   TestShell shell;
   shell.Register();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef WORKER_RANDOM_ID_H_
-#define WORKER_RANDOM_ID_H_
+#ifndef MAPREDUCE_BASE_RANDOM_ID_H_
+#define MAPREDUCE_BASE_RANDOM_ID_H_
 
 #include <cstdint>
 #include <string>
@@ -15,4 +15,4 @@ std::string Hex(std::uint64_t id);
 
 }  // namespace millrace
 
-#endif  // WORKER_RANDOM_ID_H_
+#endif  // MAPREDUCE_BASE_RANDOM_ID_H_
