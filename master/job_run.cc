@@ -96,7 +96,7 @@ void JobRun::Apply(const TaskCommitted& committed) {
   if (phase.spec->channels > 0) SetHolder(phase, id.index, committed.worker);
 }
 
-void JobRun::SetOutput(const TaskPhase& phase, Task& task, const TaskOutput& output) {
+void JobRun::SetOutput(TaskPhase& phase, Task& task, const TaskOutput& output) {
   const auto add = [](std::uint64_t& sum, std::uint64_t value) { sum += value; };
   const auto take = [](std::uint64_t& sum, std::uint64_t value) { sum -= value; };
   const bool reads_input = phase.spec->sources.empty();
@@ -114,7 +114,9 @@ void JobRun::SetOutput(const TaskPhase& phase, Task& task, const TaskOutput& out
     }
   };
   if (task.output != nullptr) change(*task.output, take);
+  if (task.output != nullptr && task.output->reject_file) --phase.reject_files;
   change(output, add);
+  if (output.reject_file) ++phase.reject_files;
   task.output = std::make_unique<TaskOutput>(output);
   task.output->samples.clear();
 }
@@ -296,11 +298,13 @@ std::vector<bool> JobRun::NeededPhases() const {
 }
 
 // A task that is about to start again because its run files are lost will be committed anew: the
-// parts it wrote change their place. A table has to be committed although none of it is published:
-// nobody may look up in it, and what its tasks report is part of the run.
+// parts it wrote change their place, and so do its rejects in a file. A table has to be committed
+// although none of it is published: nobody may look up in it, and what its tasks report is part of
+// the run.
 bool JobRun::IsReadyToPublish() const {
   return std::all_of(phases_.begin(), phases_.end(), [](const TaskPhase& phase) {
-    if (!phase.spec->writes_parts && !phase.spec->makes_table) return true;
+    if (!phase.spec->writes_parts && !phase.spec->makes_table && phase.reject_files == 0)
+      return true;
     return phase.IsCommitted() &&
            (phase.missing.empty() ||
             std::none_of(phase.missing.begin(), phase.missing.end(),

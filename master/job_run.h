@@ -100,6 +100,7 @@ struct TaskPhase {
   std::vector<std::uint32_t> readers;  ///< Phases whose source this is.
   std::uint32_t committed_count = 0;
   std::set<std::uint32_t> missing;  ///< Committed tasks whose run files nobody holds.
+  std::uint32_t reject_files = 0;   ///< Tasks whose last committed attempt has left one.
   std::map<WorkerId, HeldOutputs> holders;
 
   std::uint32_t next_fresh = 0;      ///< Tasks from here on have never been started.
@@ -175,7 +176,8 @@ class JobRun {
   bool IsOpen(const TaskPhase& phase) const;
   /// Whether the run files of this phase's tasks are still to be read by somebody.
   bool IsNeeded(const TaskPhase& phase) const;
-  /// All tasks that write parts, or files of a table, are committed.
+  /// All tasks that write parts, or files of a table, are committed, and those of phases of which
+  /// files of rejects are to be read.
   bool IsReadyToPublish() const;
   /// The earliest open phase with a ready task; null: none.
   TaskPhase* FirstReadyPhase();
@@ -196,7 +198,7 @@ class JobRun {
   void LoseOutput(TaskPhase& phase, std::uint32_t task);
 
  private:
-  void SetOutput(const TaskPhase& phase, Task& task, const TaskOutput& output);
+  void SetOutput(TaskPhase& phase, Task& task, const TaskOutput& output);
   void Uncommit(TaskPhase& phase, std::uint32_t task);
   std::vector<bool> NeededPhases() const;
   void RemakeMissing(const TaskPhase& phase);

@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "mapreduce/engine/attempt_directory.h"
 #include "mapreduce/engine/cluster_outcome.h"
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/engine/output_layout.h"
@@ -24,7 +25,7 @@ struct Publication {
   bool replaces = false;
 };
 
-Result<Publication> PublicationOf(const PublishStep& step) {
+Result<Publication> PublicationOf(FileSystem& files, const PublishStep& step) {
   MR_ASSIGN_OR_RETURN(const ClusterPlan plan, DecodeClusterPlan(step.plan));
   std::vector<std::vector<const TaskOutput*>> outputs;
   Publication publication;
@@ -40,9 +41,12 @@ Result<Publication> PublicationOf(const PublishStep& step) {
       }
     }
   }
-  MR_ASSIGN_OR_RETURN(const ClusterOutcome outcome, AssembleOutcome(plan, outputs));
+  MR_ASSIGN_OR_RETURN(
+      const ClusterOutcome outcome,
+      AssembleOutcome(plan, outputs, {files, step.output, step.run, step.committed}));
   publication.last.push_back({kManifestName, outcome.manifest_text});
-  if (!outcome.rejects.empty()) publication.last.push_back({kRejectsName, outcome.rejects});
+  if (outcome.execution.rejects_file)
+    publication.last.push_back({kRejectsName, "", RunRejectsPath(step.output)});
   publication.last.push_back({kSuccessName, ""});
   return publication;
 }
@@ -130,8 +134,11 @@ OutputSteps::Ended OutputSteps::Do(Step step) {
       ended.status = CleanOutput(files_, clean->output, master_);
     } else {
       PublishStep& publish = std::get<PublishStep>(step);
-      const Result<Publication> publication = PublicationOf(publish);
-      ended.is_final = !publication.ok();  // Of what was committed, which stays as it is.
+      const Result<Publication> publication = PublicationOf(files_, publish);
+      const StatusCode code = publication.ok() ? StatusCode::kOk : publication.error().code();
+      // What was committed stays as it is; a disk may not.
+      ended.is_final = !publication.ok() && code != StatusCode::kUnavailable &&
+                       code != StatusCode::kResourceLimit;
       ended.status = publication.ok() ? PublishOutput(files_, publish.output, publication->parts,
                                                       publication->last, publication->replaces)
                                       : publication.error();

@@ -178,6 +178,10 @@ Status Stage(FileSystem& files, const std::string& output, const std::string& st
   }
   for (const PublishedFile& file : last) {
     const std::string path = JoinPath(staged, file.path);
+    if (!file.moved_from.empty()) {
+      MR_RETURN_IF_ERROR(files.Rename(file.moved_from, path));
+      continue;
+    }
     MR_RETURN_IF_ERROR(RemoveIfThere(files, path));
     MR_RETURN_IF_ERROR(WriteFile(files, path, file.contents));
   }
@@ -213,7 +217,11 @@ Status CleanOutput(FileSystem& files, const std::string& output, const std::stri
   const std::string work = RunWorkDirectory(output);
   MR_ASSIGN_OR_RETURN(const bool is_there, Exists(files, work));
   if (!is_there) return Status::Ok();
-  MR_ASSIGN_OR_RETURN(const std::optional<std::string> marker, ReadMarker(files, work));
+  MR_ASSIGN_OR_RETURN(std::optional<std::string> marker, ReadMarker(files, work));
+  // Nobody would look again: what one read says may be the reader's fault.
+  if (marker && !marker->starts_with(MarkerOf(master))) {
+    MR_ASSIGN_OR_RETURN(marker, ReadMarker(files, work));
+  }
   if (!marker) {
     MR_ASSIGN_OR_RETURN(const bool is_foreign, HoldsForeign(files, work));
     if (is_foreign) return Status::CannotCreate(work, " is not of a run: not removed");

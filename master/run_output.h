@@ -8,6 +8,9 @@
 //   .OUT.run/attempts/<attempt>/part-…  what attempts write, each into a folder of its own
 //   .OUT.run/attempts/<attempt>/.table  a file of a table: other tasks look up in it, and it goes
 //                                       with the folder
+//   .OUT.run/attempts/<attempt>/.rejects  rejects that are too many for a report; likewise
+//   .OUT.run/rejects                    _rejects.tsv, made of these and of the reports, by …
+//   .OUT.run/sorted/…                   … sorting them where that is needed
 //   .OUT.run/staged                     with --force: the inode of the next
 //   .OUT.run/output/…                   committed parts, moved here by PublishOutput, then the rest
 //   OUT                                 that folder, renamed
@@ -36,10 +39,11 @@ struct PublishedPart {
   std::uint64_t bytes = 0;
 };
 
-/// A small file that is written into the output.
+/// A small file that is written into the output, or one that was made beside it.
 struct PublishedFile {
   std::string path;
   std::string contents;
+  std::string moved_from = {};  ///< Instead of contents: where it lies.
 };
 
 /// Who makes an output. A master has an id of its own, a run a name that is never used again.

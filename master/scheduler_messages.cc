@@ -451,6 +451,11 @@ Status Scheduler::CheckOutput(const PhaseSpec& phase, const TaskOutput& output) 
     return Status::Internal(phase.makes_table ? "the worker reports no file of the table"
                                               : "the worker reports a table that is not wanted");
   }
+  const std::size_t texts = 1 + (phase.kind == TaskKind::kReduce ? phase.channels : 0);
+  if (output.reject_file && output.reject_file->texts.size() != texts) {
+    return Status::Internal("the worker reports a file of ", output.reject_file->texts.size(),
+                            " texts of rejects for a task that has ", texts);
+  }
   for (const PartRecord& part : output.parts) {
     const std::string path = "/" + part.path + "/";
     if (path.find("//") != std::string::npos || path.find("/./") != std::string::npos ||

@@ -96,7 +96,7 @@ Result<TaskAssignment> AssignmentOf(const ClusterPlan& plan, const StartTask& ta
   assignment.memory_bytes = places.memory_bytes;
   assignment.scratch_directory = places.scratch_directory;
   assignment.runs = places.runs;
-  if (phase.leaves_files()) assignment.output_directory = places.output_directory;
+  if (plan.needs_folders(phase)) assignment.output_directory = places.output_directory;
   MR_ASSIGN_OR_RETURN(assignment.tables, TablesOf(plan, phase, task, places.output));
   assignment.set_aside = task.set_aside;
   assignment.goes_one_by_one = task.goes_one_by_one;

@@ -73,7 +73,7 @@ struct TaskAssignment {
   std::string scratch_directory;  ///< Exists, empty.
   std::vector<NewRun> runs;       ///< By channel.
   /// The attempt's own. The child makes it, without parents, and empties it if it is there; "": it
-  /// writes no parts and makes no table.
+  /// writes no parts, makes no table, and may set nothing aside.
   std::string output_directory;
 
   std::vector<TaskPiece> pieces;  ///< Of a map.
@@ -112,7 +112,7 @@ struct TaskPlaces {
   std::uint64_t memory_bytes = 0;
   std::string scratch_directory;
   std::vector<NewRun> runs;         ///< One for each channel of the phase.
-  std::string output_directory;     ///< Where the phase writes parts or makes a table.
+  std::string output_directory;     ///< Where the phase needs folders (ClusterPlan).
   std::vector<ReduceInput> inputs;  ///< Of a reduce.
   std::string output;               ///< Of the run: where files of tables lie.
 };

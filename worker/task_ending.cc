@@ -41,6 +41,8 @@ Status CheckSuccess(const TaskSuccess& success, const AnswerExpected& expected) 
   }
   if (success.output.table && success.output.table->path != kTableFileName)
     return Status::Corrupt("its table is another file");
+  if (success.output.reject_file && !expected.has_folder)
+    return Status::Corrupt("it has a file of rejects, and nowhere to leave it");
   for (const InputBlocks& blocks : success.output.input_blocks) {
     if (!expected.shard_numbers.contains(blocks.shard))
       return Status::Corrupt("it has read shard ", blocks.shard, ", which isn't the task's");
@@ -62,8 +64,10 @@ std::string PlaceOf(const std::string& task, const std::optional<RecordSnapshot>
 }  // namespace
 
 AnswerExpected ExpectedOf(const TaskAssignment& assignment) {
-  AnswerExpected expected{
-      .kind = assignment.kind, .runs = assignment.runs, .input_count = assignment.inputs.size()};
+  AnswerExpected expected{.kind = assignment.kind,
+                          .runs = assignment.runs,
+                          .input_count = assignment.inputs.size(),
+                          .has_folder = !assignment.output_directory.empty()};
   for (const TaskPiece& piece : assignment.pieces) {
     expected.shard_numbers.insert(piece.shard);
     expected.shard_paths.insert(piece.file.file.path);

@@ -48,6 +48,7 @@ struct AnswerExpected {
   std::set<std::string> shard_paths;
   std::vector<NewRun> runs;
   std::size_t input_count = 0;
+  bool has_folder = false;  ///< For files beside the run's output.
 };
 AnswerExpected ExpectedOf(const TaskAssignment& assignment);
 

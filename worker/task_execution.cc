@@ -135,6 +135,12 @@ class Execution {
     return options;
   }
 
+  RejectPlace Rejects() const {
+    RejectPlace place;
+    place.directory = assignment_.output_directory;
+    return place;
+  }
+
   // The input has the task's shards alone: they get other numbers for this time.
   Result<TaskSuccess> RunMap(const JobGraph& graph) {
     if (assignment_.stage >= graph.stages.size() ||
@@ -164,7 +170,7 @@ class Execution {
       blocks.shard =
           static_cast<int>(assignment_.pieces[static_cast<std::size_t>(blocks.shard)].shard);
     TaskSuccess success;
-    MR_ASSIGN_OR_RETURN(success.output, OutputOf(files_, result));
+    MR_ASSIGN_OR_RETURN(success.output, OutputOf(files_, result, Rejects()));
     if (!assignment_.runs.empty()) success.runs.push_back(result.run.info);
     return success;
   }
@@ -180,7 +186,7 @@ class Execution {
     MR_ASSIGN_OR_RETURN(const ReduceTaskResult result,
                         ExecuteReduceTask(files_, graph, Options(), spec));
     TaskSuccess success;
-    MR_ASSIGN_OR_RETURN(success.output, OutputOf(files_, result));
+    MR_ASSIGN_OR_RETURN(success.output, OutputOf(files_, result, Rejects()));
     for (const ReduceInput& input : assignment_.inputs)
       success.output.bytes_in += InputBytes(input);
     for (const ReduceTaskResult::Next& next : result.next) success.runs.push_back(next.run.info);

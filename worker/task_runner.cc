@@ -31,9 +31,9 @@ std::variant<TaskOutput, TaskFailure> Reportable(const AttemptId& attempt, TaskO
   const std::uint64_t bytes = EncodeMessage({Epoch(), UINT64_MAX, body}).size();
   if (bytes <= FrameBytesMax(body)) return std::move(std::get<TaskDone>(body).output);
   return FailureOf(Status::ResourceLimit(
-      "what the task reports (rejects, counters, key samples, input digests) takes ",
-      FormatBytes(bytes), ", and a report has room for ", FormatBytes(FrameBytesMax(body)),
-      "; make tasks smaller (--split-size, --parts) or set fewer records aside"));
+      "what the task reports (counters, key samples, input digests) takes ", FormatBytes(bytes),
+      ", and a report has room for ", FormatBytes(FrameBytesMax(body)),
+      "; make tasks smaller (--split-size, --parts)"));
 }
 
 }  // namespace
@@ -113,9 +113,10 @@ Result<TaskAssignment> TaskRunner::AssignmentFor(Task& task) {
   places.inputs = task.inputs.inputs();
   places.output = task.start.output;
   const ClusterPhase& of_plan = task.plan->phases[phase];
-  if ((of_plan.leaves_files() || !of_plan.tables.empty()) && !places.output.starts_with('/'))
+  const bool needs_folder = task.plan->needs_folders(of_plan);
+  if ((needs_folder || !of_plan.tables.empty()) && !places.output.starts_with('/'))
     return Status::InvalidArgument("the run says no absolute path for its output");
-  if (of_plan.leaves_files()) {
+  if (needs_folder) {
     task.parts_directory = AttemptDirectory(task.start.output, attempt);
     parts_[attempt] = task.parts_directory;
     places.output_directory = task.parts_directory;
@@ -253,6 +254,11 @@ void TaskRunner::OnEnded(const AttemptId& attempt, Task& task, std::uint64_t now
     result = *std::move(task.first);
   }
   auto& success = std::get<TaskSuccess>(result);
+  const ClusterPhase& phase = task.plan->phases[attempt.task.phase.index];
+  if (!task.parts_directory.empty() && !phase.leaves_files() && !success.output.reject_file) {
+    spool_.RemoveElsewhere(task.parts_directory);  // There is nothing in it.
+    parts_.erase(attempt);
+  }
   held_.Add(attempt, std::move(success.runs));
   spool_.DropInputs(attempt);
   End(attempt, Reportable(attempt, std::move(success.output)));

@@ -20,6 +20,14 @@ std::string RunWorkDirectory(const std::string& output) {
   return JoinPath(ParentPath(output), "." + BaseName(output) + ".run");
 }
 
+std::string RunRejectsPath(const std::string& output) {
+  return JoinPath(RunWorkDirectory(output), "rejects");
+}
+
+std::string RunSortDirectory(const std::string& output) {
+  return JoinPath(RunWorkDirectory(output), "sorted");
+}
+
 std::string AttemptDirectory(const std::string& output, const AttemptId& attempt) {
   std::ostringstream name;
   name << "attempts/" << attempt.task.phase.run.value << "-" << attempt.task.phase.index << "-"

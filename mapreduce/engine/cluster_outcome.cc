@@ -3,28 +3,23 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "mapreduce/base/hash.h"
 #include "mapreduce/engine/input_digests.h"
 #include "mapreduce/engine/manifest.h"
-#include "mapreduce/engine/output_layout.h"
-#include "mapreduce/engine/reject_limit.h"
-#include "mapreduce/engine/reject_order.h"
 #include "mapreduce/engine/run_manifest.h"
 #include "mapreduce/io/shard_digest.h"
 
 namespace millrace {
 namespace {
 
-using TaskOutputs = std::vector<const TaskOutput*>;  // Of a phase.
-using RunOutputs = std::vector<TaskOutputs>;
-
 // ---- Shape --------------------------------------------------------------------------------------
 
 // What a report must have for all below: one for each task, and in it what the phase leaves.
-Status CheckOutputs(const ClusterPlan& plan, const RunOutputs& outputs) {
+Status CheckOutputs(const ClusterPlan& plan, const RunOutputs& outputs,
+                    const OutcomePlaces& places) {
   if (outputs.size() != plan.phases.size())
     return Status::Internal("outputs of ", outputs.size(), " phases for ", plan.phases.size());
   for (std::size_t p = 0; p < outputs.size(); ++p) {
@@ -33,87 +28,16 @@ Status CheckOutputs(const ClusterPlan& plan, const RunOutputs& outputs) {
     if (outputs[p].size() != tasks)
       return Status::Internal("phase ", p, ": ", outputs[p].size(), " outputs of ", tasks,
                               " tasks");
+    if (places.committed.size() <= p || places.committed[p].size() != tasks)
+      return Status::Internal("phase ", p, ": nobody knows which attempts were committed");
     const std::size_t texts = 1 + (phase.is_map() ? 0 : phase.channels);
     for (std::size_t t = 0; t < tasks; ++t) {
       const TaskOutput* const output = outputs[p][t];
       if (output == nullptr || output->parts.size() != phase.outputs.size() ||
-          output->table.has_value() != phase.makes_table || output->rejects.size() != texts)
+          output->table.has_value() != phase.makes_table || output->rejects.size() != texts ||
+          (output->reject_file && output->reject_file->texts.size() != texts))
         return Status::Internal("phase ", p, ", task ", t, " reports what its phase doesn't leave");
     }
-  }
-  return Status::Ok();
-}
-
-// ---- Rejects ------------------------------------------------------------------------------------
-
-// The texts of a phase's rejects as the local runner orders them: the tasks' own, then those of
-// each map that runs inside them.
-template <class F>
-void EachRejects(const TaskOutputs& outputs, F&& take) {
-  const std::size_t texts = outputs.empty() ? 0 : outputs.front()->rejects.size();
-  for (std::size_t text = 0; text < texts; ++text) {
-    for (const TaskOutput* output : outputs) take(std::string_view(output->rejects[text]));
-  }
-}
-
-std::string DescribeRow(std::string_view row) {
-  const RejectRow parsed = ParseRejectRow(row);
-  return DescribeReject({.input = parsed.input,
-                         .shard = parsed.shard,
-                         .offset = parsed.offset,
-                         .reason = parsed.reason,
-                         .raw = {}});
-}
-
-// The first few of the phases up to this one.
-std::vector<std::string> FirstRejects(const RunOutputs& outputs, std::size_t last_phase) {
-  std::vector<std::string> first;
-  for (std::size_t p = 0; p <= last_phase; ++p) {
-    EachRejects(outputs[p], [&first](std::string_view rows) {
-      while (!rows.empty() && first.size() < kRejectsShownMax) {
-        const std::string_view row = rows.substr(0, rows.find('\n'));
-        rows.remove_prefix(std::min(row.size() + 1, rows.size()));
-        first.push_back(DescribeRow(row));
-      }
-    });
-  }
-  return first;
-}
-
-// As the local runner, which looks after each phase, and at the end.
-Status CheckRejects(const RejectLimit& limit, const RunOutputs& outputs, std::uint64_t records) {
-  std::uint64_t count = 0;
-  for (std::size_t p = 0; p < outputs.size(); ++p) {
-    for (const TaskOutput* output : outputs[p]) count += output->reject_count;
-    const bool is_final = p + 1 == outputs.size();
-    if (CheckRejectLimit(limit, count, records, is_final, {}).ok()) continue;
-    return CheckRejectLimit(limit, count, records, is_final, FirstRejects(outputs, p));
-  }
-  return Status::Ok();
-}
-
-Status CollectRejects(const ClusterPlan& plan, const RunOutputs& outputs, ClusterOutcome* outcome) {
-  ExecutionResult& execution = outcome->execution;
-  bool has_late = false;
-  std::vector<int> inputs_mapped;
-  for (std::size_t p = 0; p < outputs.size(); ++p) {
-    if (plan.phases[p].is_map()) inputs_mapped.push_back(static_cast<int>(plan.phases[p].input));
-    for (const TaskOutput* output : outputs[p]) execution.rejects += output->reject_count;
-    EachRejects(outputs[p], [&](std::string_view rows) {
-      outcome->rejects.append(rows);
-      has_late = has_late || (!plan.phases[p].is_map() && HaveLate(rows));
-    });
-  }
-  if (has_late || !AreInOrder(inputs_mapped))
-    outcome->rejects = OrderRejects(outcome->rejects, plan.inputs);
-  const std::string& rows = outcome->rejects;
-  if (static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), '\n')) != execution.rejects)
-    return Status::Internal("tasks have reported another number of rejects than they have sent");
-  if (execution.rejects > 0) {
-    execution.rejects_file = {.path = kRejectsName,
-                              .bytes = rows.size(),
-                              .records = execution.rejects,
-                              .xxh128 = HashOf128(rows)};
   }
   return Status::Ok();
 }
@@ -193,7 +117,7 @@ Status CollectInputs(const ClusterPlan& plan, const RunOutputs& outputs, Executi
 // ---- The rest -----------------------------------------------------------------------------------
 
 void CollectSums(const RunOutputs& outputs, ExecutionResult* result) {
-  for (const TaskOutputs& of_phase : outputs) {
+  for (const auto& of_phase : outputs) {
     result->tasks_run += of_phase.size();
     for (const TaskOutput* output : of_phase) {
       for (const auto& [name, count] : output->counters) result->counters[name] += count;
@@ -232,15 +156,17 @@ Status CollectFiles(const ClusterPlan& plan, const RunOutputs& outputs, Executio
 
 }  // namespace
 
-Result<ClusterOutcome> AssembleOutcome(const ClusterPlan& plan,
-                                       const std::vector<std::vector<const TaskOutput*>>& outputs) {
-  MR_RETURN_IF_ERROR(CheckOutputs(plan, outputs));
+Result<ClusterOutcome> AssembleOutcome(const ClusterPlan& plan, const RunOutputs& outputs,
+                                       const OutcomePlaces& places) {
+  MR_RETURN_IF_ERROR(CheckOutputs(plan, outputs, places));
   ClusterOutcome outcome;
   CollectSums(outputs, &outcome.execution);
-  MR_RETURN_IF_ERROR(CheckRejects(plan.max_rejects, outputs, outcome.execution.records_in));
-  MR_RETURN_IF_ERROR(CollectRejects(plan, outputs, &outcome));
+  const ClusterRejects rejects(plan, outputs, places);
+  MR_RETURN_IF_ERROR(rejects.Check(outcome.execution.records_in));
+  outcome.execution.rejects = rejects.count();
   MR_RETURN_IF_ERROR(CollectInputs(plan, outputs, &outcome.execution));
   MR_RETURN_IF_ERROR(CollectFiles(plan, outputs, &outcome.execution));
+  MR_ASSIGN_OR_RETURN(outcome.execution.rejects_file, rejects.Write());
   proto::Plan digested = plan.plan;
   MR_RETURN_IF_ERROR(SetInputDigests(outcome.execution.input_digests, digested));
   outcome.manifest = MakeManifest({digested, plan.stages, plan.outputs}, outcome.execution);

@@ -6,13 +6,12 @@
 // same manifest, the same rejects in the same order, the same complaint about too many of them.
 
 #include <string>
-#include <vector>
 
 #include "mapreduce/base/status.h"
 #include "mapreduce/engine/cluster_plan.h"
+#include "mapreduce/engine/cluster_rejects.h"
 #include "mapreduce/engine/execute.h"
 #include "mapreduce/proto/manifest.pb.h"
-#include "mapreduce/proto/messages.h"
 
 namespace millrace {
 
@@ -20,14 +19,15 @@ struct ClusterOutcome {
   ExecutionResult execution;  ///< Of the whole run.
   proto::Manifest manifest;
   std::string manifest_text;  ///< Bytes of _manifest.json.
-  std::string rejects;        ///< Bytes of _rejects.tsv; where there are none, no file.
 };
 
-/// `outputs`: the committed output of each task, by phase of the plan, then task. Errors: kBadData
-/// for rejects over the limit; kStale where tasks have read different bytes of one shard;
-/// kInternal for what can't come from the plan's tasks, such as blocks of a shard that nobody read.
-Result<ClusterOutcome> AssembleOutcome(const ClusterPlan& plan,
-                                       const std::vector<std::vector<const TaskOutput*>>& outputs);
+/// Where execution.rejects_file is set, _rejects.tsv has been made at RunRejectsPath. Errors:
+/// kBadData for rejects over the limit; kStale where tasks have read different bytes of one shard;
+/// kCorrupt for a file of rejects that is missing or damaged; kInternal for what can't come from
+/// the plan's tasks, such as blocks of a shard that nobody read. kUnavailable and kResourceLimit
+/// are of the disk and may pass: try again.
+Result<ClusterOutcome> AssembleOutcome(const ClusterPlan& plan, const RunOutputs& outputs,
+                                       const OutcomePlaces& places);
 
 }  // namespace millrace
 

@@ -58,7 +58,7 @@ struct ClusterPhase {
   bool is_map() const { return kind == TaskKind::kMap; }
   /// Its tasks are parts.
   bool is_map_alone() const { return is_map() && channels == 0; }
-  /// Its attempts have folders beside the run's output.
+  /// Its attempts leave files beside the run's output.
   bool leaves_files() const { return !outputs.empty() || makes_table; }
 };
 
@@ -79,6 +79,12 @@ struct ClusterPlan : ClusterPlanOptions {
   std::vector<std::string> stages;     ///< Names.
   std::vector<std::string> outputs;    ///< Names.
   std::vector<ClusterPhase> phases;    ///< Parallel to RunSpec::phases.
+
+  /// Attempts have folders beside the run's output: for their parts, the file of a table, or
+  /// rejects that are too many for a report.
+  bool needs_folders(const ClusterPhase& phase) const {
+    return phase.leaves_files() || max_rejects.count > 0 || max_rejects.percent >= 0;
+  }
 };
 
 /// kInvalidArgument for more tasks than a run may have, and for names that a plan can't hold.

@@ -6,6 +6,7 @@
 #include "mapreduce/engine/output_layout.h"
 #include "mapreduce/engine/reject_limit.h"
 #include "mapreduce/engine/reject_order.h"
+#include "mapreduce/engine/reject_sorter.h"
 #include "mapreduce/formats/tsv_writer.h"
 #include "mapreduce/io/output_file.h"
 
@@ -147,9 +148,18 @@ Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& dire
       const std::unique_ptr<OutputFile> out,
       OutputFile::Create(files_, JoinPath(directory, kRejectsName), Compression::kNone));
   if (has_late_ || !are_in_order) {
-    std::string rows;
-    MR_RETURN_IF_ERROR(EachPiece([&rows](std::string_view piece) { rows += piece; }));
-    out->Append(OrderRejects(rows, inputs));
+    RejectSorter sorter(files_, scratch_directory_ + "/rejects-sorted", inputs);
+    RowPieces rows;
+    Status status;
+    MR_RETURN_IF_ERROR(EachPiece([&](std::string_view piece) {
+      if (!status.ok()) return;
+      rows.Add(piece, [&](std::string_view row) {
+        status = sorter.Add(row);
+        return status.ok();
+      });
+    }));
+    MR_RETURN_IF_ERROR(status);
+    MR_RETURN_IF_ERROR(sorter.Finish([&out](std::string_view row) { out->Append(row); }));
   } else {
     MR_RETURN_IF_ERROR(EachPiece([&out](std::string_view piece) { out->Append(piece); }));
   }

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
-#include <tuple>
 #include <utility>
 
 #include "mapreduce/base/numbers.h"
@@ -35,13 +33,16 @@ RejectRow ParseRejectRow(std::string_view row) {
   return parsed;
 }
 
+// No field of a row has a tab or a line feed in it but as an escape.
+bool IsLate(std::string_view row_of_reduce) {
+  const std::size_t tab = row_of_reduce.find('\t');
+  return tab + 1 < row_of_reduce.size() && row_of_reduce[tab + 1] != '\t';
+}
+
 bool HaveLate(std::string_view rows_of_reduce) {
-  while (!rows_of_reduce.empty()) {
-    const std::string_view row = rows_of_reduce.substr(0, rows_of_reduce.find('\n'));
-    rows_of_reduce.remove_prefix(std::min(row.size() + 1, rows_of_reduce.size()));
-    if (!ParseRejectRow(row).shard.empty()) return true;
-  }
-  return false;
+  bool is_late = false;
+  RowPieces().Add(rows_of_reduce, [&](std::string_view row) { return !(is_late = IsLate(row)); });
+  return is_late;
 }
 
 bool AreInOrder(const std::vector<int>& inputs_of_phases) {
@@ -49,33 +50,33 @@ bool AreInOrder(const std::vector<int>& inputs_of_phases) {
                             std::greater_equal<>()) == inputs_of_phases.end();
 }
 
-std::string OrderRejects(std::string_view rows, const std::vector<ExecutionInput>& inputs) {
-  std::map<std::pair<std::string_view, std::string_view>, std::pair<std::size_t, std::size_t>>
-      places;  // (input, shard's path) -> their indexes.
+RejectPlaces::RejectPlaces(const std::vector<ExecutionInput>& inputs)
+    : input_count_(inputs.size()) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     for (std::size_t s = 0; s < inputs[i].shards.size(); ++s)
-      places[{inputs[i].name, inputs[i].shards[s].file.path}] = {i, s};
+      indexes_[{inputs[i].name, inputs[i].shards[s].file.path}] = {i, s};
   }
-  struct Placed {
-    std::size_t input, shard;
-    std::uint64_t offset;
-    std::string_view row;
-  };
-  std::vector<Placed> placed;
-  while (!rows.empty()) {
-    const std::string_view row = rows.substr(0, rows.find('\n') + 1);
-    rows.remove_prefix(row.empty() ? rows.size() : row.size());
-    const RejectRow parsed = ParseRejectRow(row.substr(0, row.size() - 1));
-    const auto place = places.find({parsed.input, parsed.shard});
-    placed.push_back(place == places.end()
-                         ? Placed{inputs.size(), 0, 0, row}
-                         : Placed{place->second.first, place->second.second, parsed.offset, row});
-  }
-  std::stable_sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
-    return std::tie(a.input, a.shard, a.offset) < std::tie(b.input, b.shard, b.offset);
+}
+
+RejectPlaces::Place RejectPlaces::PlaceOf(std::string_view row) const {
+  if (row.ends_with('\n')) row.remove_suffix(1);
+  RejectRow parsed = ParseRejectRow(row);
+  const auto found = indexes_.find({std::move(parsed.input), std::move(parsed.shard)});
+  if (found == indexes_.end()) return {input_count_, 0, 0};
+  return {found->second.first, found->second.second, parsed.offset};
+}
+
+std::string OrderRejects(std::string_view rows, const std::vector<ExecutionInput>& inputs) {
+  const RejectPlaces places(inputs);
+  std::vector<std::pair<RejectPlaces::Place, std::string_view>> placed;
+  RowPieces().Add(rows, [&](std::string_view row) {
+    placed.emplace_back(places.PlaceOf(row), row);
+    return true;
   });
+  std::stable_sort(placed.begin(), placed.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::string ordered;
-  for (const Placed& each : placed) ordered += each.row;
+  for (const auto& [place, row] : placed) ordered += row;
   return ordered;
 }
 

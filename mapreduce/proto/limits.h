@@ -37,7 +37,9 @@ inline constexpr std::size_t kPathBytesMax = 4096;
 inline constexpr std::size_t kErrorBytesMax = 16 << 10;  ///< Longer ones are cut.
 inline constexpr std::size_t kBorderBytesMax = 4096;     ///< Keys that samples and borders hold.
 inline constexpr std::size_t kLogBytesMax = 16 << 10;    ///< The end of an attempt's output.
-inline constexpr std::size_t kRejectBytesMax = std::size_t{2} << 20;
+inline constexpr std::size_t kRejectBytesMax = std::size_t{2} << 20;  ///< A text in a report.
+/// Of the file of rejects that a task leaves.
+inline constexpr std::uint64_t kRejectFileBytesMax = std::uint64_t{1} << 30;
 inline constexpr std::size_t kGroupKeyBytesMax = 256;  ///< Of a group that is blamed for a crash.
 
 // ---- Counts -------------------------------------------------------------------------------------

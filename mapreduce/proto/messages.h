@@ -147,6 +147,18 @@ struct PartRecord {
   friend bool operator==(const PartRecord&, const PartRecord&) = default;
 };
 
+/// A file in an attempt's folder (engine/attempt_directory.h): rejects that are too many for its
+/// report.
+struct RejectFile {
+  struct Text {
+    std::uint64_t bytes = 0;
+    Hash128 xxh128;
+    friend bool operator==(const Text&, const Text&) = default;
+  };
+  std::vector<Text> texts;  ///< As TaskOutput::rejects, one behind the other.
+  friend bool operator==(const RejectFile&, const RejectFile&) = default;
+};
+
 /// What an attempt that succeeded left, and what of it the master must know.
 struct TaskOutput {
   Hash128 digest;  ///< Over the records it made: equal for all attempts of a deterministic task.
@@ -159,6 +171,7 @@ struct TaskOutput {
   std::uint64_t reject_count = 0;
   /// Rows of `_rejects.tsv`: its own, then, by channel, those of the maps that run inside it.
   std::vector<std::string> rejects;
+  std::optional<RejectFile> reject_file;          ///< Instead of them: the texts are empty then.
   std::vector<std::vector<std::string>> samples;  ///< By channel: keys for a reduce's borders.
   /// By channel, for each sampled key: a digest of the records up to it. Where two attempts differ,
   /// they tell from which key on.

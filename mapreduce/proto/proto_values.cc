@@ -174,6 +174,14 @@ void ToProto(const PhaseTime& from, proto::PhaseTime* to) {
   to->set_bytes(from.bytes);
 }
 
+void ToProto(const RejectFile& from, proto::RejectFile* to) {
+  for (const RejectFile::Text& text : from.texts) {
+    proto::RejectText* const each = to->add_texts();
+    each->set_bytes(text.bytes);
+    ToProto(text.xxh128, each->mutable_xxh128());
+  }
+}
+
 void ToProto(const TaskOutput& from, proto::TaskOutput* to) {
   ToProto(from.digest, to->mutable_digest());
   EachToProto(from.parts, to->mutable_parts());
@@ -201,6 +209,7 @@ void ToProto(const TaskOutput& from, proto::TaskOutput* to) {
   EachToProto(from.phase_times, to->mutable_phase_times());
   to->set_spilled_bytes(from.spilled_bytes);
   if (from.table) ToProto(*from.table, to->mutable_table());
+  if (from.reject_file) ToProto(*from.reject_file, to->mutable_reject_file());
 }
 
 void ToProto(const TaskFailure& from, proto::TaskFailure* to) {
@@ -344,6 +353,18 @@ static void TakeSamples(const google::protobuf::RepeatedPtrField<proto::KeySampl
   }
 }
 
+static void FromProto(const proto::RejectText& from, RejectFile::Text* to, FieldCheck& check) {
+  to->bytes = check.Within(from.bytes(), 0, kRejectFileBytesMax, "RejectText.bytes");
+  check.Required(from.has_xxh128(), from.xxh128(), &to->xxh128, "RejectText.xxh128");
+}
+
+static void FromProto(const proto::RejectFile& from, RejectFile* to, FieldCheck& check) {
+  check.Each(from.texts(), kChannelsMax + 1, &to->texts, "RejectFile.texts");
+  std::uint64_t bytes = 0;
+  for (const RejectFile::Text& text : to->texts) bytes += text.bytes;
+  check.Within(bytes, 0, kRejectFileBytesMax, "RejectFile");
+}
+
 void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check) {
   check.Required(from.has_digest(), from.digest(), &to->digest, "TaskOutput.digest");
   check.Each(from.parts(), kPartFilesMax, &to->parts, "TaskOutput.parts");
@@ -367,6 +388,11 @@ void FromProto(const proto::TaskOutput& from, TaskOutput* to, FieldCheck& check)
   check.Each(from.phase_times(), kPhaseTimesMax, &to->phase_times, "TaskOutput.phase_times");
   to->spilled_bytes = from.spilled_bytes();
   if (from.has_table()) FromProto(from.table(), &to->table.emplace(), check);
+  if (!from.has_reject_file()) return;
+  FromProto(from.reject_file(), &to->reject_file.emplace(), check);
+  for (const std::string& rows : to->rejects) {
+    if (!rows.empty()) return check.Fail("TaskOutput.rejects", "are in a file, too");
+  }
 }
 
 void FromProto(const proto::TaskFailure& from, TaskFailure* to, FieldCheck& check) {

@@ -30,14 +30,6 @@ std::string FetchPath(const FetchKey& key) {
 
 KeyRange RangeOf(const KeyBorders& borders) { return {borders.begin, borders.end}; }
 
-/// What a worker reports, but for what a real clock measured: a schedule is repeated by its seed.
-template <class R>
-Result<TaskOutput> ReportOf(FileSystem& files, const R& result) {
-  MR_ASSIGN_OR_RETURN(TaskOutput output, OutputOf(files, result));
-  output.phase_times.clear();
-  return output;
-}
-
 /// What one reduce input is, so that damage can be told by whose it is.
 struct InputPlace {
   std::size_t source = 0;
@@ -50,6 +42,16 @@ struct InputPlace {
 }  // namespace
 
 std::string OutputOf(const std::string& run) { return "/out/" + run; }
+
+template <class R>
+Result<TaskOutput> SimExecutor::ReportOf(const AttemptId& attempt, const R& result) {
+  RejectPlace place;
+  place.directory = AttemptDirectory(held_[attempt].output, attempt);
+  place.reported_bytes_max = knobs_.reported_reject_bytes_max;
+  MR_ASSIGN_OR_RETURN(TaskOutput output, OutputOf(files_, result, place));
+  output.phase_times.clear();
+  return output;
+}
 
 Status SimExecutor::Start() {
   MR_RETURN_IF_ERROR(files_.RemoveTree("/spool"));
@@ -65,11 +67,9 @@ Status SimExecutor::Append(const AppendSpool& append) {
   return file->Append(append.bytes);
 }
 
-Status SimExecutor::MakeAttemptFolders(const AttemptId& attempt, const std::string& run,
-                                       bool leaves_files) {
+Status SimExecutor::MakeAttemptFolders(const AttemptId& attempt, const std::string& run) {
   MR_RETURN_IF_ERROR(files_.MakeDirectories(AttemptFolder(attempt) + "/scratch"));
   Held& held = held_[attempt];
-  if (!leaves_files) return Status::Ok();
   // Without parents: of a run that is over nothing must come back.
   held.output = OutputOf(run);
   const std::string directory = AttemptDirectory(held.output, attempt);
@@ -89,10 +89,7 @@ std::variant<TaskOutput, TaskFailure> SimExecutor::Execute(const StartChild& sta
        at != spools_.end() && at->first.reader == task.attempt; at = spools_.erase(at)) {
   }
   TaskFailure failure;
-  const std::uint32_t phase = task.attempt.task.phase.index;
-  const PhaseSpec& spec = job.spec.phases[phase];
-  Status status =
-      MakeAttemptFolders(task.attempt, start.run_name, spec.writes_parts || spec.makes_table);
+  Status status = MakeAttemptFolders(task.attempt, start.run_name);
   if (status.ok()) {
     Result<TaskOutput> output =
         task.kind == TaskKind::kMap ? ExecuteMap(start, job) : ExecuteReduce(start, job, &failure);
@@ -146,7 +143,7 @@ Result<TaskOutput> SimExecutor::ExecuteMap(const StartChild& start, const SimJob
   spec.run = MakeRun(task.attempt, 0);
   MR_ASSIGN_OR_RETURN(const MapTaskResult result,
                       ExecuteMapTask(files_, job.job->graph(), job.inputs, options, spec));
-  MR_ASSIGN_OR_RETURN(TaskOutput output, ReportOf(files_, result));
+  MR_ASSIGN_OR_RETURN(TaskOutput output, ReportOf(task.attempt, result));
   held_[task.attempt].runs = {result.run.info};
   return output;
 }
@@ -231,7 +228,7 @@ Result<TaskOutput> SimExecutor::ExecuteReduce(const StartChild& start, const Sim
     }
     return result.error();
   }
-  MR_ASSIGN_OR_RETURN(TaskOutput output, ReportOf(files_, *result));
+  MR_ASSIGN_OR_RETURN(TaskOutput output, ReportOf(task.attempt, *result));
   output.bytes_in = InputBytes(start, job);
   Held& held = held_[task.attempt];
   for (const ReduceTaskResult::Next& next : result->next) {

@@ -32,6 +32,7 @@ namespace millrace {
 struct ExecutorKnobs {
   bool spill_everything = false;
   std::size_t block_bytes = 0;  ///< Of run files; 0: as the engine likes.
+  std::uint64_t reported_reject_bytes_max = 0;
 };
 
 /// One life of a worker's shell. One thread.
@@ -64,7 +65,10 @@ class SimExecutor {
   Result<SingleTaskOptions> OptionsOf(const StartChild& start, const SimJob& job);
   Result<TaskOutput> ExecuteReduce(const StartChild& start, const SimJob& job,
                                    TaskFailure* failure);
-  Status MakeAttemptFolders(const AttemptId& attempt, const std::string& run, bool leaves_files);
+  Status MakeAttemptFolders(const AttemptId& attempt, const std::string& run);
+  /// What a worker reports, but for what a real clock measured: a schedule is repeated by its seed.
+  template <class R>
+  Result<TaskOutput> ReportOf(const AttemptId& attempt, const R& result);
   NewRun MakeRun(const AttemptId& attempt, std::size_t channel);
 
   SimHost files_;

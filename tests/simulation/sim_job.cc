@@ -70,12 +70,13 @@ constexpr JobShape kShapes[] = {
     {"look_up", probe::LookUpJob, 1},
 };
 
-std::string MakeText(Random& random, std::size_t lines) {
+std::string MakeText(Random& random, std::size_t lines, bool has_bad) {
   std::string text;
   for (std::size_t i = 0; i < lines; ++i) {
     text += "k" + std::to_string(random.Uniform(20));
     const std::uint64_t words = random.Uniform(3);
     for (std::uint64_t w = 0; w < words; ++w) text += " v" + std::to_string(random.Uniform(1000));
+    if (has_bad && i % 4 == 1) text += " bad";
     text += '\n';
   }
   return text;
@@ -155,7 +156,9 @@ std::unique_ptr<SimJob> MakeSimJob(const JobShape& shape, std::uint64_t seed,
     for (std::uint64_t shard = 0; shard < shards; ++shard) {
       const std::string path =
           "/in/" + sim->name + "." + execution.name + "-" + std::to_string(shard);
-      InputsOfSimJobs().Add(path, MakeText(random, is_small ? 8 : 3 + random.Uniform(25)));
+      const bool has_bad = shape.define == probe::PickyJob;
+      const std::size_t lines = is_small ? 8 : 3 + random.Uniform(25);
+      InputsOfSimJobs().Add(path, MakeText(random, lines, has_bad));
       const Result<FileInfo> info = InputsOfSimJobs().Stat(path);
       Result<Shard> inspected = InspectShard(InputsOfSimJobs(), *info);
       if (!inspected.ok()) Die(inspected.error());

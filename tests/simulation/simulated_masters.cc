@@ -5,7 +5,8 @@
 #include <sstream>
 #include <utility>
 
-#include "mapreduce/engine/reject_order.h"
+#include "mapreduce/engine/attempt_directory.h"
+#include "mapreduce/engine/cluster_rejects.h"
 
 namespace millrace {
 namespace {
@@ -260,34 +261,42 @@ void Simulation::WakeMaster(int slot) {
   });
 }
 
-std::vector<PublishedFile> Simulation::LastFiles(const JobRun& run,
-                                                 std::vector<PublishedPart>* parts) const {
+// Of a plan as little as its rejects need.
+Result<std::vector<PublishedFile>> Simulation::LastFiles(FileSystem& files, const JobRun& run,
+                                                         std::vector<PublishedPart>* parts) const {
+  const SimJob& job = *RunOf(run.spec().name).job;
+  const std::string output = OutputOf(run.spec().name);
   std::map<std::string, std::uint64_t> counters;
-  std::string rejects;
+  ClusterPlan plan;
+  plan.inputs = job.inputs;
+  RunOutputs outputs;
+  OutcomePlaces places{files, output, run.id(), {}};
   for (const TaskPhase& phase : run.phases()) {
-    const std::size_t lists = 1 + phase.spec->channels;
-    for (std::size_t list = 0; list < lists; ++list) {
-      for (const Task& task : phase.tasks) {
-        if (list < task.output->rejects.size()) rejects += task.output->rejects[list];
-      }
+    const SimPhase& of_job = job.phases[phase.id.index];
+    ClusterPhase& planned = plan.phases.emplace_back();
+    planned.kind = phase.spec->kind;
+    if (planned.is_map()) {
+      const StageSource& source = job.job->graph().stages[of_job.stage].sources[of_job.source];
+      planned.input = static_cast<std::uint32_t>(source.input);
     }
+    auto& of_phase = outputs.emplace_back();
+    auto& committed = places.committed.emplace_back();
     for (std::uint32_t index = 0; index < phase.tasks.size(); ++index) {
       const Task& task = phase.tasks[index];
+      of_phase.push_back(task.output.get());
+      committed.push_back(task.committed);
       for (const auto& [name, count] : task.output->counters) counters[name] += count;
-      if (parts == nullptr) continue;
       for (const PartRecord& part : task.output->parts)
         parts->push_back({{{phase.id, index}, task.committed}, part.path, part.bytes});
     }
   }
   std::ostringstream manifest;
   for (const auto& [name, count] : counters) manifest << name << "\t" << count << "\n";
-  std::vector<PublishedFile> files = {{"_manifest", std::move(manifest).str()}};
-  if (!rejects.empty()) {
-    const std::vector<ExecutionInput>& inputs = RunOf(run.spec().name).job->inputs;
-    files.push_back({"_rejects.tsv", OrderRejects(rejects, inputs)});
-  }
-  files.push_back({"_SUCCESS", ""});
-  return files;
+  std::vector<PublishedFile> last = {{"_manifest", std::move(manifest).str()}};
+  MR_ASSIGN_OR_RETURN(const auto rejects, ClusterRejects(plan, outputs, places).Write());
+  if (rejects) last.push_back({"_rejects.tsv", "", RunRejectsPath(output)});
+  last.push_back({"_SUCCESS", ""});
+  return last;
 }
 
 // A master that is older than it knows must not touch what the newer one may have removed.
@@ -306,8 +315,9 @@ void Simulation::DoOutputStep(int slot, JobRunId id, bool publishes) {
   Status status;
   if (publishes) {
     std::vector<PublishedPart> parts;
-    const std::vector<PublishedFile> last = LastFiles(run, &parts);
-    status = PublishOutput(*master.out_files, output, parts, last, /*replaces=*/false);
+    const auto last = LastFiles(*master.out_files, run, &parts);
+    status = last.ok() ? PublishOutput(*master.out_files, output, parts, *last, /*replaces=*/false)
+                       : last.error();
   } else {
     status = PrepareOutput(*master.out_files, output, {"sim", run.spec().name});
   }

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <utility>
 
+#include "mapreduce/engine/task_report.h"
+
 namespace millrace {
 namespace {
 
@@ -32,6 +34,8 @@ void Simulation::StartWorker(int index) {
   ExecutorKnobs knobs;
   knobs.spill_everything = schedule_.spill_everything;
   knobs.block_bytes = schedule_.block_bytes;
+  // In every other schedule all rejects are left in files.
+  knobs.reported_reject_bytes_max = schedule_.seed % 2 == 0 ? 0 : kReportedRejectBytesMax;
   // In some schedules two workers each share a host.
   const auto host_of = [this](int worker) {
     return schedule_.seed % 3 == 0 ? "host-" + std::to_string(worker / 2) : std::string();

@@ -195,7 +195,8 @@ class Simulation final : public TestHooks {
   bool IsNewest(int slot);
   void DoOutputStep(int slot, JobRunId run, bool publishes);
   void Clean(int slot, const std::string& output);
-  std::vector<PublishedFile> LastFiles(const JobRun& run, std::vector<PublishedPart>* parts) const;
+  Result<std::vector<PublishedFile>> LastFiles(FileSystem& files, const JobRun& run,
+                                               std::vector<PublishedPart>* parts) const;
 
   // Workers.
   void StartWorker(int index);

@@ -108,6 +108,7 @@ TEST(MessagesTest, TheWirePageHasAllLimits) {
       {"kErrorBytesMax", kErrorBytesMax},
       {"kBorderBytesMax", kBorderBytesMax},
       {"kRejectBytesMax", kRejectBytesMax},
+      {"kRejectFileBytesMax", kRejectFileBytesMax},
       {"kGroupKeyBytesMax", kGroupKeyBytesMax},
       {"kPhasesMax", kPhasesMax},
       {"kTasksMax", kTasksMax},

@@ -60,6 +60,33 @@ void ReadByTwoJob(Job& job) {
   lines.Map<probe::Same>().Write<Text>("copy");
 }
 
+/// A reduce rejects lines of the input, in no order, and groups; its map rejects some before.
+struct WithOrigin {
+  void Map(const Line& line, Emitter<std::string_view, Sourced<std::string_view>>& emit,
+           Context& context) {
+    if (line.text.find("throw") != std::string_view::npos) return context.Reject("early");
+    emit(probe::KeyOf(line.text), {probe::ValueOf(line.text), context.origin()});
+  }
+};
+struct RejectLater {
+  void Reduce(const std::string_view& key, Values<Sourced<std::string_view>>& values,
+              Emitter<std::string_view, std::int64_t>& emit, Context& context) {
+    std::int64_t good = 0;
+    for (const auto& [value, origin] : values) {
+      if (value.find("bad") == std::string_view::npos) {
+        ++good;
+      } else {
+        context.Reject(origin, "late");
+      }
+    }
+    if (good % 3 == 2) return context.Reject("a group");
+    emit(key, good);
+  }
+};
+void LateJob(Job& job) {
+  job.ReadLines("lines").Map<WithOrigin>().Reduce<RejectLater>().Write<Tsv>("good");
+}
+
 using Define = std::function<void(Job&)>;
 
 struct Way {
@@ -109,6 +136,7 @@ class ClusterOutcomeTest : public ::testing::Test {
       PlannedJob planned = PlanByHand(Make(define, params), inputs, way.parts, way.compression);
       const std::string bytes = Encode(planned, way, kAnyRejects);
       ClusterRun run(planned.job->graph(), bytes);
+      run.reported_bytes_max_ = reported_bytes_max_;
       ASSERT_EQ(run.Run().message(), "");
       const Result<ClusterOutcome> outcome = run.Assemble();
       ASSERT_TRUE(outcome.ok()) << outcome.error().message();
@@ -130,7 +158,8 @@ class ClusterOutcomeTest : public ::testing::Test {
 
   void ExpectSame(ClusterRun& run, const ClusterOutcome& outcome, const StagedRun& local) {
     ASSERT_EQ(outcome.manifest_text, Bytes("_manifest.json"));
-    EXPECT_EQ(outcome.rejects, local.execution.rejects > 0 ? Bytes("_rejects.tsv") : "");
+    EXPECT_TRUE(run.Rejects() == (local.execution.rejects > 0 ? Bytes("_rejects.tsv") : ""));
+    EXPECT_EQ(outcome.execution.rejects_file.has_value(), local.execution.rejects > 0);
     for (const OutputFileRecord& file : outcome.execution.files)
       ASSERT_EQ(run.files_.Content(std::string(run.kOutput) + "/" + file.path), Bytes(file.path));
     const ExecutionResult &there = outcome.execution, &here = local.execution;
@@ -153,6 +182,7 @@ class ClusterOutcomeTest : public ::testing::Test {
       {.parts = 3, .split_bytes = 300},
       {.parts = 7, .split_bytes = 3000, .compression = Compression::kZstd},
       {.parts = 40, .split_bytes = 900}};
+  std::uint64_t reported_bytes_max_ = kReportedRejectBytesMax;
   ExecuteFolder folder_;
   std::string local_output_;
   Random random_{ExecuteSeed()};
@@ -285,19 +315,105 @@ TEST_F(ClusterOutcomeTest, RefusesReportsThatDoNotFitThePhases) {
   EXPECT_EQ(run.Assemble().error().code(), StatusCode::kInternal);
 }
 
-// More than a task keeps in memory, and more than it may report.
-TEST_F(ClusterOutcomeTest, ReadsRejectsBackFromTheirFile) {
+// ---- Rejects in files ---------------------------------------------------------------------------
+
+TEST_F(ClusterOutcomeTest, IsAsLocalWithRejectsInFiles) {
+  for (const std::uint64_t reported : {0, 300, 3000}) {
+    reported_bytes_max_ = reported;
+    ExpectAsLocal(probe::PickyJob, {KeyLines(random_, 5, 150, /*spoiled=*/true)}, ways_);
+    ExpectAsLocal(LateJob, {KeyLines(random_, 5, 150, /*spoiled=*/true)}, ways_);
+  }
+}
+
+// More than a report ever held, in maps and in reduces.
+TEST_F(ClusterOutcomeTest, IsAsLocalWithMebibytesOfRejects) {
   std::string text;
-  for (int i = 0; i < 3000; ++i) text += "key " + std::to_string(i) + " bad\n";
-  ExpectAsLocal(probe::PickyJob, {{{"a.txt", text}}}, {{.parts = 2}});
-  for (int i = 0; i < 40'000; ++i) text += "key " + std::to_string(i) + " bad\n";
+  for (int i = 0; i < 120'000; ++i)
+    text += std::to_string(i * 7919 % 120'000) + (i % 2 == 0 ? " bad " : " throw ") +
+            std::string(20, 'x') + "\n";
+  for (const Define& define : {Define(probe::PickyJob), Define(LateJob)}) {
+    const std::vector<ExecutionInput> inputs =
+        Store(*Make(define, {}), {{{"a.txt", text}}}, StoredPlain);
+    PlannedJob planned = PlanByHand(Make(define, {}), inputs, 1);
+    ClusterRun run(planned.job->graph(), Encode(planned, {}, kAnyRejects));
+    ASSERT_EQ(run.Run().message(), "");
+    std::uint64_t bytes_max = 0;
+    for (const auto& of_phase : run.outputs_) {
+      for (const TaskOutput& output : of_phase) {
+        if (!output.reject_file) continue;
+        for (const RejectFile::Text& each : output.reject_file->texts)
+          bytes_max = std::max(bytes_max, each.bytes);
+      }
+    }
+    EXPECT_GT(bytes_max, 2 * kMebibyte);
+    const Result<ClusterOutcome> outcome = run.Assemble();
+    ASSERT_TRUE(outcome.ok()) << outcome.error().message();
+    const Result<StagedRun> local = Stage(planned, kAnyRejects);
+    ASSERT_TRUE(local.ok()) << local.error().message();
+    ExpectSame(run, *outcome, *local);
+  }
+}
+
+TEST_F(ClusterOutcomeTest, ComplainsOfRejectsInFilesAsTheLocalRunner) {
   const std::vector<ExecutionInput> inputs =
-      Store(*Make(probe::PickyJob, {}), {{{"a.txt", text}}}, StoredPlain);
+      Store(*Make(probe::PickyJob, {}), {KeyLines(random_, 5, 150, /*spoiled=*/true)}, StoredPlain);
+  PlannedJob planned = PlanByHand(Make(probe::PickyJob, {}), inputs, 3);
+  ClusterRun run(planned.job->graph(), Encode(planned, {.parts = 3, .split_bytes = 300}, {}));
+  run.reported_bytes_max_ = 0;
+  ASSERT_EQ(run.Run().message(), "");
+  for (const RejectLimit limit : {RejectLimit{3, -1}, RejectLimit{40, -1}, RejectLimit{0, 0.5}}) {
+    run.plan_.max_rejects = limit;
+    const Result<StagedRun> local = Stage(planned, limit);
+    EXPECT_EQ(local.error().code(), StatusCode::kBadData);
+    EXPECT_EQ(run.Assemble().error().message(), local.error().message());
+  }
+}
+
+TEST_F(ClusterOutcomeTest, NoticesFilesOfRejectsThatAreDamaged) {
+  const std::vector<ExecutionInput> inputs =
+      Store(*Make(probe::PickyJob, {}), {{{"a.txt", "k bad\nk bad 2\nk good\n"}}}, StoredPlain);
   const PlannedJob planned = PlanByHand(Make(probe::PickyJob, {}), inputs, 1);
-  ClusterRun run(planned.job->graph(), Encode(planned, {.split_bytes = 64 * kMebibyte}, {}));
-  const Status status = run.Run();
+  ClusterRun run(planned.job->graph(), Encode(planned, {}, kAnyRejects));
+  run.reported_bytes_max_ = 0;
+  ASSERT_EQ(run.Run().message(), "");
+  ASSERT_TRUE(run.Assemble().ok());
+  const std::string path = run.RejectFileOf(0, 0);
+  EXPECT_TRUE(run.files_.IsDurable(path, ParentPath(path)));
+  const auto good = run.files_.contents().at(path);
+  const auto error = [&](std::string contents) {
+    run.files_.contents()[path] = std::make_shared<std::string>(std::move(contents));
+    const Status status = run.Assemble().error();
+    EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+    EXPECT_THAT(status.message(), HasSubstr(path));
+    EXPECT_EQ(run.Rejects(), "");  // Nothing that could be taken for them.
+    return status.message();
+  };
+  std::string other = *good;
+  other[other.size() / 2] ^= 1;
+  EXPECT_THAT(error(other), HasSubstr("hash mismatch"));
+  EXPECT_THAT(error(good->substr(0, good->size() - 1)), HasSubstr("bytes long"));
+  run.files_.contents().erase(path);
+  const Status gone = run.Assemble().error();
+  EXPECT_EQ(gone.code(), StatusCode::kCorrupt);
+  EXPECT_THAT(gone.message(), HasSubstr(path + ": the rejects of a committed task are missing"));
+  run.files_.contents()[path] = good;
+  ++run.outputs_[0][0].reject_count;
+  EXPECT_EQ(run.Assemble().error().code(), StatusCode::kInternal);
+}
+
+TEST_F(ClusterOutcomeTest, RefusesMoreRejectsThanAMasterTakes) {
+  const std::vector<ExecutionInput> inputs =
+      Store(*Make(probe::PickyJob, {}), {{{"a.txt", "k bad\nk bad 2\n"}}}, StoredPlain);
+  const PlannedJob planned = PlanByHand(Make(probe::PickyJob, {}), inputs, 1);
+  ClusterRun run(planned.job->graph(), Encode(planned, {}, kAnyRejects));
+  run.reported_bytes_max_ = 0;
+  ASSERT_EQ(run.Run().message(), "");
+  run.reject_bytes_max_ = run.files_.Content(run.RejectFileOf(0, 0)).size();
+  EXPECT_TRUE(run.Assemble().ok());
+  --run.reject_bytes_max_;
+  const Status status = run.Assemble().error();
   EXPECT_EQ(status.code(), StatusCode::kBadData);
-  EXPECT_THAT(status.message(), HasSubstr("set aside 43,000 records"));
+  EXPECT_THAT(status.message(), HasSubstr("the run has set aside 2 records"));
 }
 
 }  // namespace

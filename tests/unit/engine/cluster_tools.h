@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "mapreduce/engine/attempt_directory.h"
 #include "mapreduce/engine/cluster_outcome.h"
 #include "mapreduce/engine/cluster_plan.h"
 #include "mapreduce/engine/part_ranges.h"
@@ -59,6 +60,7 @@ class ClusterRun {
     EXPECT_EQ(CheckFitsJob(plan_, graph).message(), "");
     phases_ = PhasesOf(plan_);
     EXPECT_TRUE(files_.MakeDirectories(kOutput).ok());
+    EXPECT_TRUE(files_.MakeDirectories(RunWorkDirectory(kOutput)).ok());
   }
 
   Status Run() {
@@ -71,13 +73,23 @@ class ClusterRun {
     return Status::Ok();
   }
 
-  Result<ClusterOutcome> Assemble() const {
-    std::vector<std::vector<const TaskOutput*>> all;
+  Result<ClusterOutcome> Assemble() {
+    RunOutputs all;
+    OutcomePlaces places{files_, kOutput, kRun, {}, reject_bytes_max_};
     for (const auto& outputs : outputs_) {
       auto& pointers = all.emplace_back();
       for (const TaskOutput& output : outputs) pointers.push_back(&output);
+      places.committed.emplace_back(outputs.size(), 1);
     }
-    return AssembleOutcome(plan_, all);
+    return AssembleOutcome(plan_, all, places);
+  }
+  /// Bytes of _rejects.tsv; "" where there is none.
+  std::string Rejects() {
+    const auto found = files_.contents().find(RunRejectsPath(kOutput));
+    return found == files_.contents().end() ? "" : *found->second;
+  }
+  std::string RejectFileOf(std::size_t phase, std::size_t task) {
+    return JoinPath(AttemptDirectory(kOutput, {IdOf(phase, task), 1}), kRejectFileName);
   }
 
   /// `p`: the task's phase, whose tables are there.
@@ -99,6 +111,9 @@ class ClusterRun {
   }
 
   static constexpr char kOutput[] = "/out";
+  static constexpr JobRunId kRun{1};
+  std::uint64_t reported_bytes_max_ = kReportedRejectBytesMax;
+  std::uint64_t reject_bytes_max_ = kRunRejectBytesMax;
   ClusterPlan plan_;
   std::vector<PhaseSpec> phases_;
   MemoryFiles files_;
@@ -117,7 +132,7 @@ class ClusterRun {
       spec.output_directory = kOutput;
       MR_ASSIGN_OR_RETURN(const MapTaskResult result,
                           ExecuteMapTask(files_, graph_, plan_.inputs, Options(p), spec));
-      MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result));
+      MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result, RejectsOf(p, task)));
       Report(p, output);
       if (phases_[p].channels > 0) runs_[p][0].push_back(result.run.info);
     }
@@ -147,12 +162,23 @@ class ClusterRun {
       MR_ASSIGN_OR_RETURN(const ReduceTaskResult result,
                           ExecuteReduceTask(files_, graph_, Options(p), spec));
       if (result.table) tables_[p].push_back({TakeTable(*result.table), result.table->bytes});
-      MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result));
+      MR_ASSIGN_OR_RETURN(const TaskOutput output, OutputOf(files_, result, RejectsOf(p, part)));
       Report(p, output);
       for (std::uint32_t c = 0; c < phase.channels; ++c)
         runs_[p][c].push_back(result.next[c].run.info);
     }
     return Status::Ok();
+  }
+
+  RejectPlace RejectsOf(std::size_t p, std::size_t task) {
+    RejectPlace place;
+    place.directory = ParentPath(RejectFileOf(p, task));
+    place.reported_bytes_max = reported_bytes_max_;
+    EXPECT_TRUE(files_.MakeDirectories(place.directory).ok());
+    return place;
+  }
+  static TaskId IdOf(std::size_t phase, std::size_t task) {
+    return {{kRun, static_cast<std::uint32_t>(phase)}, static_cast<std::uint32_t>(task)};
   }
 
   // All tasks have one folder here, and their tables one name: out of the way of the next.
@@ -168,10 +194,9 @@ class ClusterRun {
 
   // Over the wire.
   void Report(std::size_t p, const TaskOutput& output) {
-    const TaskId task{{JobRunId{1}, static_cast<std::uint32_t>(p)},
-                      static_cast<std::uint32_t>(outputs_[p].size())};
+    const AttemptId attempt{IdOf(p, outputs_[p].size()), 1};
     Result<Message> message =
-        DecodeMessage(EncodeMessage({Epoch{1}, 1, TaskDone{{task, 1}, output}}));
+        DecodeMessage(EncodeMessage({Epoch{1}, 1, TaskDone{attempt, output}}));
     ASSERT_TRUE(message.ok()) << message.error().message();
     TaskOutput& came = std::get<TaskDone>(message->body).output;
     came.sample_digests.resize(output.sample_digests.size());  // Of no keys none are sent.

@@ -65,7 +65,14 @@ class MemoryFiles final : public FileSystem {
   Status RemoveFile(const std::string& path) override {
     return contents_.erase(path) > 0 ? Status::Ok() : Status::NotFound(path);
   }
-  Status RemoveTree(const std::string&) override { return Unused(); }
+  Status RemoveTree(const std::string& path) override {
+    const auto is_below = [&](const std::string& name) {
+      return name == path || name.starts_with(path + "/");
+    };
+    std::erase_if(contents_, [&](const auto& entry) { return is_below(entry.first); });
+    std::erase_if(folders_, is_below);
+    return Status::Ok();
+  }
   Status Rename(const std::string&, const std::string&) override { return Unused(); }
   Status RenameNoReplace(const std::string&, const std::string&) override { return Unused(); }
   Status Exchange(const std::string&, const std::string&) override { return Unused(); }

@@ -33,7 +33,7 @@ MapTaskResult SomeResult() {
 
 TEST(TaskReportTest, TellsAllOfAMap) {
   MemoryFiles files;
-  const Result<TaskOutput> output = OutputOf(files, SomeResult());
+  const Result<TaskOutput> output = OutputOf(files, SomeResult(), {});
   ASSERT_TRUE(output.ok()) << output.error().message();
   EXPECT_EQ(output->run_bytes, 70u);
   EXPECT_THAT(output->samples, ElementsAre(ElementsAre("a", "b")));
@@ -53,11 +53,8 @@ TEST(TaskReportTest, RefusesWhatNoReportHolds) {
   const auto error = [&](auto&& spoil) {
     MapTaskResult result = SomeResult();
     spoil(result);
-    const Status status = OutputOf(files, result).error();
-    // Too many rejects are the data's fault: no other attempt has fewer.
-    const bool are_rejects = result.rejects.rows.size() > kRejectBytesMax;
-    EXPECT_EQ(status.code(), are_rejects ? StatusCode::kBadData : StatusCode::kResourceLimit)
-        << status.message();
+    const Status status = OutputOf(files, result, {}).error();
+    EXPECT_EQ(status.code(), StatusCode::kResourceLimit) << status.message();
     return status.message();
   };
   EXPECT_THAT(error([](MapTaskResult& r) { r.run.sample[0] = std::string(4097, 'k'); }),
@@ -68,10 +65,49 @@ TEST(TaskReportTest, RefusesWhatNoReportHolds) {
               HasSubstr("digests take"));
   EXPECT_THAT(error([](MapTaskResult& r) { r.blocks.resize(kInputBlocksMax + 1); }),
               HasSubstr("reads 100,001 files"));
-  EXPECT_THAT(error([](MapTaskResult& r) {
-                r.rejects = {.count = 5, .rows = std::string(kRejectBytesMax + 1, 'x'), .path = {}};
-              }),
-              HasSubstr("has set aside 5 records"));
+}
+
+// What is too much for the report is durable before anybody hears of it.
+TEST(TaskReportTest, LeavesManyRejectsInAFile) {
+  MemoryFiles files;
+  ASSERT_TRUE(files.MakeDirectories("/attempt").ok());
+  ReduceTaskResult result;
+  const std::string own(kReportedRejectBytesMax, 'a');
+  const std::string spooled(3 << 20, 'b');
+  ASSERT_TRUE(files.MakeDirectories("/scratch").ok());
+  ASSERT_TRUE((*files.Create("/scratch/rejects"))->Append(spooled).ok());
+  result.rejects = {.count = 5, .rows = own, .path = {}};
+  result.next.resize(2);
+  result.next[0].run.info.path = result.next[1].run.info.path = "/run";
+  EXPECT_FALSE(OutputOf(files, result, {"/attempt"})->reject_file);
+
+  result.next[1].rejects = {.count = 7, .rows = {}, .path = "/scratch/rejects"};
+  const Result<TaskOutput> output = OutputOf(files, result, {"/attempt"});
+  ASSERT_TRUE(output.ok()) << output.error().message();
+  EXPECT_EQ(output->reject_count, 12u);
+  EXPECT_THAT(output->rejects, ElementsAre("", "", ""));
+  ASSERT_TRUE(output->reject_file);
+  EXPECT_EQ(
+      output->reject_file->texts,
+      (std::vector<RejectFile::Text>{
+          {own.size(), HashOf128(own)}, {0, HashOf128("")}, {spooled.size(), HashOf128(spooled)}}));
+  EXPECT_TRUE(files.Content("/attempt/.rejects") == own + spooled);
+  EXPECT_TRUE(files.IsDurable("/attempt/.rejects", "/attempt"));
+}
+
+// The data's fault: no other attempt has fewer.
+TEST(TaskReportTest, RefusesMoreRejectsThanAFileMayHave) {
+  MemoryFiles files;
+  ASSERT_TRUE(files.MakeDirectories("/attempt").ok());
+  MapTaskResult result = SomeResult();
+  result.rejects = {.count = 5, .rows = std::string(1001, 'x'), .path = {}};
+  const Status status =
+      OutputOf(files, result,
+               {.directory = "/attempt", .reported_bytes_max = 0, .file_bytes_max = 1000})
+          .error();
+  EXPECT_EQ(status.code(), StatusCode::kBadData);
+  EXPECT_THAT(status.message(), HasSubstr("has set aside 5 records of 1001 B, more than the "));
+  EXPECT_FALSE(files.contents().contains("/attempt/.rejects"));
 }
 
 }  // namespace

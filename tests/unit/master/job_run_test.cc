@@ -237,6 +237,26 @@ TEST(JobRunTest, IsReadyToPublishWhenAllPartsAreCommitted) {
   EXPECT_TRUE(run.IsReadyToPublish());
 }
 
+// The attempt that left it may be gone with its folder, and the next one has its own.
+TEST(JobRunTest, WaitsForTasksWhoseRejectsAreInFiles) {
+  for (const bool has_file : {false, true}) {
+    JobRun run({kRun, MapReduce("run", 2, 1)});
+    Execute(run, Map(0), kA);
+    Start(run, Map(1), kA);
+    TaskOutput output;
+    if (has_file) output.reject_file = RejectFile{{{7, {}}}};
+    run.Apply(TaskCommitted{Map(1), kA, output});
+    run.Apply(BordersFixed{{kRun, 1}, {}});
+    Start(run, Reduce(0), kB);
+    run.LoseOutput(*run.FindPhase(0), 1);
+    Start(run, Map(1, 2), kB);
+    Commit(run, Reduce(0), kB);
+    EXPECT_EQ(run.IsReadyToPublish(), !has_file);
+    run.Apply(TaskCommitted{Map(1, 2), kB, output});
+    EXPECT_TRUE(run.IsReadyToPublish());
+  }
+}
+
 // Each kind of thing that a snapshot holds, and back.
 TEST(JobRunTest, IsMadeAnewByItsSnapshot) {
   JobRun run({kRun, MapReduce("run", 6, 2)});

@@ -211,6 +211,27 @@ TEST_F(RunOutputTest, SaysWhichPartHasAnotherLength) {
   EXPECT_THAT(status.message(), HasSubstr("5 bytes long, not 6 as committed"));
 }
 
+TEST_F(RunOutputTest, MovesWhatWasMadeBesideTheOutput) {
+  const auto make = [&] {
+    ASSERT_TRUE(master_.RemoveTree(RunRejectsPath(kOut)).ok());
+    const auto file = master_.Create(RunRejectsPath(kOut));
+    ASSERT_TRUE(file.ok() && (*file)->Append("rows").ok() && (*file)->Sync().ok());
+  };
+  WriteParts();
+  make();
+  std::vector<PublishedFile> last = kLast;
+  last.push_back({"_rejects", "", RunRejectsPath(kOut)});
+  std::vector<PublishedPart> parts = kParts;
+  parts[1].bytes = 6;
+  EXPECT_FALSE(PublishOutput(master_, kOut, parts, last, false).ok());
+  ASSERT_TRUE(PublishOutput(master_, kOut, kParts, last, false).ok());
+  EXPECT_EQ(disk_.Files(kOut)["/data/out/_rejects"], "rows");
+  make();  // As a master does that doesn't know of it.
+  EXPECT_TRUE(PublishOutput(master_, kOut, kParts, last, false).ok());
+  ASSERT_TRUE(CleanOutput(master_, kOut, kOwner.master).ok());
+  EXPECT_FALSE(master_.Stat(RunRejectsPath(kOut)).ok());
+}
+
 // An old master that does not know that it is one does the same a moment earlier.
 TEST_F(RunOutputTest, AgreesWithAnotherMasterThatPublishesTheSame) {
   WriteParts();

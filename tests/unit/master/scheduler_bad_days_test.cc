@@ -310,6 +310,22 @@ TEST(SchedulerBadDaysTest, TakesNoPartOutsideTheOutput) {
   }
 }
 
+TEST(SchedulerBadDaysTest, TakesNoFileOfRejectsOfAnotherPhase) {
+  TestMaster master;
+  master.Join(kA);
+  const JobRunId run = master.Submit(MapOnly("run", 1));
+  const AttemptId attempt = master.RunningOf(Map(run, 0));
+  TaskOutput output = master.OutputOf(attempt);
+  output.reject_file = RejectFile{{{1, {}}, {2, {}}}};
+  master.Done(attempt, output);
+  EXPECT_EQ(master.run(run).phases()[0].committed_count, 0u);
+  EXPECT_THAT(master.StatusOf("run").failures, ElementsAre(HasSubstr("2 texts of rejects")));
+  master.Advance(60'000);
+  output.reject_file->texts.pop_back();
+  master.Done(master.RunningOf(Map(run, 0)), output);
+  EXPECT_EQ(master.run(run).phases()[0].committed_count, 1u);
+}
+
 // Each phase reads the one before by two channels: what is needed again must not be counted by
 // the number of ways that lead to it.
 TEST(SchedulerBadDaysTest, ALostWorkerOfADeepRunIsNoMatterOfHours) {

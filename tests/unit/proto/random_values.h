@@ -47,9 +47,11 @@ MR_TEST_FIELDS(RecordPosition, shard, offset, key)
 MR_TEST_FIELDS(InputBlocks, input, shard, first_block, digests)
 MR_TEST_FIELDS(PhaseTime, nanoseconds, bytes)
 MR_TEST_FIELDS(PartRecord, path, bytes, records, xxh128)
+MR_TEST_FIELDS(RejectFile::Text, bytes, xxh128)
+MR_TEST_FIELDS(RejectFile, texts)
 MR_TEST_FIELDS(TaskOutput, digest, parts, counters, records_in, records_out, bytes_in, run_bytes,
-               reject_count, rejects, samples, sample_digests, input_blocks, phase_times,
-               spilled_bytes, table)
+               reject_count, rejects, reject_file, samples, sample_digests, input_blocks,
+               phase_times, spilled_bytes, table)
 MR_TEST_FIELDS(TaskFailure, code, message, position, source, damaged, log)
 MR_TEST_FIELDS(SubmitRun, spec)
 MR_TEST_FIELDS(CancelRun, name)
@@ -226,7 +228,9 @@ class RandomValues {
     sources->output_count %= kTasksMax + 1;
   }
   void Mend(TaskFailure* failure) { MendError(&failure->code); }
+  void Mend(RejectFile::Text* text) { text->bytes %= kRejectFileBytesMax / 8; }
   void Mend(TaskOutput* output) {
+    if (output->reject_file) output->rejects.assign(output->reject_file->texts.size(), "");
     output->sample_digests.resize(output->samples.size());
     bool has_some = false;
     for (std::size_t i = 0; i < output->samples.size(); ++i) {

@@ -304,6 +304,22 @@ TEST(WireCodecTest, RefusesTextsBeyondTheirLimits) {
               HasSubstr("RunSpec.plan"));
 }
 
+TEST(WireCodecTest, RefusesFilesOfRejectsThatCannotBe) {
+  const auto error = [](std::vector<RejectFile::Text> texts, std::vector<std::string> rejects) {
+    TaskOutput output;
+    output.rejects = std::move(rejects);
+    output.reject_file = RejectFile{std::move(texts)};
+    return ErrorOf(TaskDone{.attempt = kAttempt, .output = std::move(output)});
+  };
+  EXPECT_EQ(error({{7, {}}, {kRejectFileBytesMax - 7, {}}}, {"", ""}), "");
+  EXPECT_THAT(error({{kRejectFileBytesMax + 1, {}}}, {""}), HasSubstr("RejectText.bytes"));
+  EXPECT_THAT(error({{8, {}}, {kRejectFileBytesMax - 7, {}}}, {"", ""}), HasSubstr("RejectFile"));
+  EXPECT_THAT(error({{UINT64_MAX, {}}, {2, {}}}, {"", ""}), HasSubstr("RejectText.bytes"));
+  EXPECT_THAT(error({{7, {}}}, {"row\n"}), HasSubstr("TaskOutput.rejects are in a file, too"));
+  EXPECT_THAT(error(std::vector<RejectFile::Text>(kChannelsMax + 2), {}),
+              HasSubstr("RejectFile.texts: 1026"));
+}
+
 TEST(WireCodecTest, CutsErrorTexts) {
   const std::string text(kErrorBytesMax + 1, 'x');
   const Result<Message> read = DecodeMessage(
