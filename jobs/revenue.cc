@@ -42,10 +42,12 @@ struct ProductCategory {
   }
 };
 
-// NULL is unknown, on either side of a join.
-std::optional<Name> LookUp(const Table<Name, std::optional<Name>>& table,
-                           const std::optional<Name>& key) {
-  return key ? table.Find(*key).value_or(std::nullopt) : std::nullopt;
+// NULL is unknown, on either side of a join: Name(), which no field is, not even an empty one.
+bool IsUnknown(const Name& name) { return name.data() == nullptr; }
+Name LookUp(const Table<Name, std::optional<Name>>& table, const std::optional<Name>& key) {
+  if (!key) return Name();
+  const std::optional<std::optional<Name>> found = table.Find(*key);
+  return found && *found ? **found : Name();
 }
 
 using CountryCategoryDay = std::tuple<Name, Name, Date>;
@@ -59,13 +61,14 @@ struct Classify {
   }
   void Map(const Transaction& row, Emitter<CountryCategoryDay, std::int64_t>& emit,
            Context& context) {
-    const std::optional<Name> country = LookUp(countries, row.user);
-    const std::optional<Name> category = LookUp(categories, row.product);
-    if (!country || !category) {
+    const Name country = LookUp(countries, row.user);
+    const Name category = LookUp(categories, row.product);
+    if (IsUnknown(country) || IsUnknown(category)) {
       context.Count("unknown");
       if (!keeps_unknown) return;
     }
-    emit({country.value_or("?"), category.value_or("?"), row.timestamp}, row.amount_cents);
+    emit({IsUnknown(country) ? "?" : country, IsUnknown(category) ? "?" : category, row.timestamp},
+         row.amount_cents);
   }
 };
 

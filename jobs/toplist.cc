@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The most played tracks of each country and of the world (`*`): `country, rank, track, n`. With
-// by=listeners n counts users: sorted by (track, user, country), one pass serves both scopes.
+// by=listeners n counts users. Sorted by (track, country) or (track, user, country), one pass
+// serves both scopes: to emit each play for its country and for the world took a sixth more CPU
+// time.
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -32,6 +34,7 @@ bool MorePlayed(const TrackCount& a, const TrackCount& b) {
 }
 
 using CountryTrack = std::tuple<Name, Name>;
+using TrackCountry = std::tuple<Name, Name>;
 using TrackUserCountry = std::tuple<Name, Name, Name>;
 using Best = KeepTop<Name, TrackCount, &MorePlayed>;
 using Ranked = RankTop<Name, TrackCount, &MorePlayed>;
@@ -41,13 +44,32 @@ bool CountsOrIsRejected(const Play& play, std::int64_t min_ms, Context& context)
   return play.country != "*" && play.ms_played >= min_ms;
 }
 
-struct CountryAndWorld {
+struct TrackPlay {
   std::int64_t min_ms;
-  void Map(const Play& play, Emitter<CountryTrack, Unit>& emit, Context& context) {
-    if (!CountsOrIsRejected(play, min_ms, context)) return;
-    emit({play.country, play.track});
-    emit({"*", play.track});
+  void Map(const Play& play, Emitter<TrackCountry, std::uint64_t>& emit, Context& context) {
+    if (CountsOrIsRejected(play, min_ms, context)) emit({play.track, play.country}, 1);
   }
+};
+
+// Of each country come some sums, one after the other.
+class CountPlays {
+ public:
+  void Reduce(const Name& track, Values<KeyValue<TrackCountry, std::uint64_t>>& sums,
+              Emitter<CountryTrack, std::int64_t>& emit) {
+    std::int64_t world = 0, here = 0;
+    for (const auto& [key, sum] : sums) {
+      const Name& country = std::get<1>(key);
+      if (here > 0 && country != country_) emit({country_, track}, std::exchange(here, 0));
+      if (here == 0) country_ = country;
+      here += static_cast<std::int64_t>(sum);
+      world += static_cast<std::int64_t>(sum);
+    }
+    emit({country_, track}, here);
+    emit({"*", track}, world);
+  }
+
+ private:
+  std::string country_;
 };
 
 struct TrackListener {
@@ -57,6 +79,11 @@ struct TrackListener {
   }
 };
 
+// Of neighbours in order, which differ at their ends if at all.
+bool Differ(const Name& a, const Name& b) {
+  return a.size() != b.size() || (!a.empty() && (a.back() != b.back() || a != b));
+}
+
 // Listeners come sorted by user, a user's countries one after the other.
 class CountListeners {
  public:
@@ -65,7 +92,7 @@ class CountListeners {
     std::int64_t world = 0;
     for (const auto& [key, unit] : listeners) {
       const auto& [also_track, user, country] = key;
-      const bool is_new = world == 0 || user != user_;
+      const bool is_new = world == 0 || Differ(user, user_);
       if (!is_new && country == country_) continue;
       if (is_new) ++world, user_ = user;
       auto& count = *countries_.try_emplace(country_ = country).first;
@@ -97,11 +124,12 @@ void TopList(Job& job) {
   if (min_ms == 0) unused.insert("ms_played");
   if (by == "plays") unused.insert("user");
   auto plays = job.Read<Play>("plays", kPlays, unused);
-  auto counts = by == "plays" ? plays.Map<CountryAndWorld>(min_ms).Reduce<Count>()
-                              : plays.Map<TrackListener>(min_ms)
-                                    .Combine<Distinct>()
-                                    .GroupBy<1>()
-                                    .Reduce<CountListeners>();
+  auto counts = by == "plays"
+                    ? plays.Map<TrackPlay>(min_ms).Combine<Sum>().GroupBy<1>().Reduce<CountPlays>()
+                    : plays.Map<TrackListener>(min_ms)
+                          .Combine<Distinct>()
+                          .GroupBy<1>()
+                          .Reduce<CountListeners>();
   counts.Map<ByCountry>().Combine<Best>(k).Reduce<Ranked>(k).Write<Tsv>(
       "toplist", {"country", "rank", "track", "n"});
 }

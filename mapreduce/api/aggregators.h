@@ -14,6 +14,10 @@
 //
 // A State is trivially copyable, at most 1 KiB, and all zero bytes are its beginning. Add and
 // Merge are associative and commutative, exactly: in which order they are called is not defined.
+//
+// Where a State has the bytes of a value that stands for all it was made of, as a sum does,
+// `static constexpr bool kStateIsValue = true;` says so: behind `.Combine<Sum>()` may come a Reduce
+// of the job's own, which gets some sums for a key instead of all its values.
 
 #include <cmath>
 #include <cstdint>
@@ -52,6 +56,16 @@ struct AggregatorType<A, V> {
 template <class A, class V>
 using AggregatorFor = typename api_internal::AggregatorType<A, V>::Type;
 
+/// Whether a State of A is, byte for byte, a value; see above.
+template <class A>
+constexpr bool StateIsValue() {
+  if constexpr (requires { A::kStateIsValue; }) {
+    return A::kStateIsValue;
+  } else {
+    return false;
+  }
+}
+
 /// How many values; beyond int64 the run fails.
 struct Count {
   struct State {
@@ -83,6 +97,7 @@ struct Sum::Of<V> {
   struct State {
     std::uint64_t sum;  // Saturates: once beyond, always beyond.
   };
+  static constexpr bool kStateIsValue = std::is_same_v<V, std::uint64_t>;
   static void Add(State& state, V value) { AddTo(state, value); }
   static void Merge(State& state, const State& other) { AddTo(state, other.sum); }
   static std::optional<std::int64_t> Result(const State& state) {

@@ -178,8 +178,9 @@ template <class K, class V>
 class Mapped {
  public:
   /// Pre-reduces in the map tasks. C is an aggregator (then Reduce<C> follows, and does this by
-  /// itself) or has `void Reduce(const K&, Values<V>&, Emitter<K, V>&)`, is associative and emits
-  /// only its group's key.
+  /// itself; a Reduce of the job's own may follow Distinct of Unit values and Sum of uint64) or has
+  /// `void Reduce(const K&, Values<V>&, Emitter<K, V>&)`, is associative and emits only its group's
+  /// key.
   template <class C, class... Args>
   Mapped& Combine(Args... args);
 
@@ -546,7 +547,8 @@ Mapped<K, V>& Mapped<K, V>::Combine(Args... args) {
   job_->BeginCombine(stage, api_internal::TypeName<C>());
   if constexpr (AggregatorOf<AggregatorFor<C, V>, V>) {
     using A = AggregatorFor<C, V>;
-    stage.has_states = api_internal::kStateBytes<typename A::State> > 0 || !std::is_empty_v<V>;
+    stage.has_states = !StateIsValue<A>() &&
+                       (api_internal::kStateBytes<typename A::State> > 0 || !std::is_empty_v<V>);
     stage.make_collector =
         api_internal::Factory<AggregateCollector<V, A>, const CollectorOptions&>();
     stage.make_combiner = api_internal::Factory<AggregateCombine<A>>();

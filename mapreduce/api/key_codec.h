@@ -29,6 +29,7 @@
 
 #include "mapreduce/api/codec.h"
 #include "mapreduce/base/bytes.h"
+#include "mapreduce/base/store_view.h"
 
 namespace millrace {
 namespace codec_internal {
@@ -92,7 +93,7 @@ inline const char* GetDelimited(const char* from, const char* end, DecodeScratch
                                 std::string_view* text) {
   const char* stop = FindLowByte(from, end);
   if (stop == end || *stop == 0) [[likely]] {
-    *text = std::string_view(from, static_cast<std::size_t>(stop - from));
+    StoreView(text, from, static_cast<std::size_t>(stop - from));
   } else {
     std::string& plain = scratch.NewString();
     for (stop = from; stop < end && *stop != 0; ++stop)
@@ -207,7 +208,11 @@ char* EncodeKey(char* to, const T& value) {
 template <bool kLast, class T>
 const char* DecodeKey(const char* from, const char* end, T* value, DecodeScratch& scratch) {
   using namespace codec_internal;
-  if constexpr (kIsString<T>) {
+  if constexpr (std::is_same_v<T, std::string_view>) {
+    if constexpr (!kLast) return GetDelimited(from, end, scratch, value);
+    StoreView(value, from, static_cast<std::size_t>(end - from));
+    return end;
+  } else if constexpr (kIsString<T>) {
     if constexpr (kLast) {
       *value = std::string_view(from, static_cast<std::size_t>(end - from));
       return end;

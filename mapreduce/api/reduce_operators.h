@@ -85,7 +85,7 @@ class AggregateCollector final : public TableCollector {
     }
   }
   bool IsStateless() const override {
-    return api_internal::kStateBytes<State> == 0 && std::is_same_v<V, Unit>;
+    return StateIsValue<A>() || (api_internal::kStateBytes<State> == 0 && std::is_same_v<V, Unit>);
   }
   void EmitStates(const EmitBatch& batch, std::size_t from, EmitBatch& out) override {
     for (std::size_t i = from; i < batch.count(); ++i) {

@@ -47,22 +47,19 @@ class Table {
   /// The value of `key`; nullopt where the table has none. Cost: some cache misses, no allocation
   /// for keys of some hundred bytes.
   std::optional<V> Find(const K& key) const {
-    const std::optional<std::string_view> bytes =
-        WithEncoded(key, [this](std::string_view encoded) { return rows_->FindValue(encoded); });
-    if (!bytes) return std::nullopt;
-    return ValueOf(*bytes);
+    std::optional<V> value;
+    if (const std::string_view bytes = BytesOf(key); bytes.data() != nullptr)
+      DecodeValue</*kLast=*/true>(bytes.data(), bytes.data() + bytes.size(), &value.emplace());
+    return value;
   }
-  bool Contains(const K& key) const {
-    return WithEncoded(key, [this](std::string_view encoded) { return rows_->FindValue(encoded); })
-        .has_value();
-  }
+  bool Contains(const K& key) const { return BytesOf(key).data() != nullptr; }
   /// Asks for the memory that Find(key) will look at. A Map that looks up in a large table is
   /// faster with a member `void Prefetch(const Record&)` that calls this: it is called for records
   /// that Map will be called for soon.
   void Prefetch(const K& key) const {
     WithEncoded(key, [this](std::string_view encoded) {
       rows_->Prefetch(encoded);
-      return std::optional<Unit>();
+      return false;
     });
   }
   /// Where `key` stands among all keys in order, from 0: a dense number for it.
@@ -91,7 +88,7 @@ class Table {
  private:
   template <class F>
   std::invoke_result_t<F, std::string_view> WithEncoded(const K& key, F&& find) const {
-    if (rows_ == nullptr) return std::nullopt;
+    if (rows_ == nullptr) return {};
     if constexpr (std::is_same_v<K, std::string> || std::is_same_v<K, std::string_view>) {
       return find(key);  // Encoded as it is.
     } else {
@@ -106,6 +103,10 @@ class Table {
       const char* const end = EncodeKey</*kLast=*/true>(to, key);
       return find({to, static_cast<std::size_t>(end - to)});
     }
+  }
+  std::string_view BytesOf(const K& key) const {
+    return WithEncoded(key,
+                       [this](std::string_view encoded) { return rows_->ValueOrNull(encoded); });
   }
   static V ValueOf(std::string_view bytes) {
     V value{};

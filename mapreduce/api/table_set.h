@@ -26,10 +26,11 @@ class TableSet {
     if (files_.size() == 1) return files_.front()->Find(key);
     return FindInMany(key);
   }
-  std::optional<std::string_view> FindValue(std::string_view key) const {
-    if (files_.size() == 1) return files_.front()->FindValue(key);
+  /// Null data where there is none.
+  std::string_view ValueOrNull(std::string_view key) const {
+    if (files_.size() == 1) return files_.front()->ValueOrNull(key);
     const TableFile* const file = FileOf(key);
-    return file == nullptr ? std::nullopt : file->FindValue(key);
+    return file == nullptr ? std::string_view() : file->ValueOrNull(key);
   }
   void Prefetch(std::string_view key) const {
     if (files_.size() == 1) return files_.front()->Prefetch(key);

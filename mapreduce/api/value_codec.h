@@ -11,6 +11,7 @@
 
 #include "mapreduce/api/codec.h"
 #include "mapreduce/base/bytes.h"
+#include "mapreduce/base/store_view.h"
 
 namespace millrace {
 
@@ -104,7 +105,11 @@ const char* DecodeValue(const char* from, const char* end, T* value) {
       bytes = LoadLittle32(from);
       from += 4;
     }
-    *value = std::string_view(from, bytes);
+    if constexpr (std::is_same_v<T, std::string_view>) {
+      StoreView(value, from, bytes);
+    } else {
+      *value = std::string_view(from, bytes);
+    }
     return from + bytes;
   } else if constexpr (std::is_same_v<T, Unit>) {
     return from;

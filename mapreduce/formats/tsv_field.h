@@ -26,6 +26,7 @@
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/base/numbers.h"
+#include "mapreduce/base/store_view.h"
 #include "mapreduce/formats/date.h"
 
 namespace millrace {
@@ -118,7 +119,7 @@ template <class T>
 inline TsvFieldError ReadTsvField(const char* begin, const char* end, T* value) {
   const std::string_view text(begin, static_cast<std::size_t>(end - begin));
   if constexpr (std::same_as<T, std::string_view>) {
-    *value = text;
+    StoreView(value, begin, text.size());
   } else if constexpr (std::same_as<T, std::string>) {
     value->assign(text);
   } else if constexpr (TsvInteger<T>) {
@@ -127,7 +128,7 @@ inline TsvFieldError ReadTsvField(const char* begin, const char* end, T* value) 
     return tsv_internal::ReadFloating(begin, end, value);
   } else if constexpr (std::same_as<T, Date>) {
     if (!Date::StartsText(text)) return TsvFieldError::kNoDate;
-    value->text = std::string_view(begin, Date::kBytes);
+    StoreView(&value->text, begin, Date::kBytes);
   } else if constexpr (tsv_internal::kIsOptional<T>) {
     if (!value->has_value()) value->emplace();
     return ReadTsvField(begin, end, &**value);

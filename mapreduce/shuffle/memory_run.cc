@@ -58,26 +58,40 @@ std::shared_ptr<const MemoryRun> MemoryRun::OfCells(const char* cells, std::size
   return run;
 }
 
+namespace {
+
+// Field by field where the view is to be: to copy one that was just made is to wait for its stores
+// (3 % of sorting 15 M records of 20 bytes).
+inline void SetView(const char* record, RecordView* view) {
+  const char* const key = EmitBatch::Key(record);
+  const std::uint32_t key_bytes = EmitBatch::KeyBytes(record);
+  view->prefix = KeyPrefix(key, key_bytes);
+  view->key = key;
+  view->value = key + key_bytes;
+  view->key_bytes = key_bytes;
+  view->value_bytes = EmitBatch::ValueBytes(record);
+}
+
+inline void SetCellView(const char* cell, std::size_t key_bytes, std::size_t state_bytes,
+                        RecordView* view) {
+  view->prefix = LoadBig64(cell);
+  view->key = cell;
+  view->value = cell + key_bytes;
+  view->key_bytes = static_cast<std::uint32_t>(static_cast<unsigned char>(cell[key_bytes - 1])) - 1;
+  view->value_bytes = static_cast<std::uint32_t>(state_bytes);
+}
+
+}  // namespace
+
 RecordView MemoryRun::EntryRecord(std::size_t i) const {
-  const char* const record = reinterpret_cast<const char*>(entries_[i].ref);
   RecordView view;
-  view.key = EmitBatch::Key(record);
-  view.key_bytes = EmitBatch::KeyBytes(record);
-  view.prefix = KeyPrefix(view.key, view.key_bytes);
-  view.value = view.key + view.key_bytes;
-  view.value_bytes = EmitBatch::ValueBytes(record);
+  SetView(reinterpret_cast<const char*>(entries_[i].ref), &view);
   return view;
 }
 
 RecordView MemoryRun::CellRecord(std::size_t i) const {
-  const char* const cell = cells_ + i * (cell_key_bytes_ + state_bytes_);
   RecordView view;
-  view.prefix = LoadBig64(cell);
-  view.key = cell;
-  view.key_bytes =
-      static_cast<std::uint32_t>(static_cast<unsigned char>(cell[cell_key_bytes_ - 1])) - 1;
-  view.value = cell + cell_key_bytes_;
-  view.value_bytes = static_cast<std::uint32_t>(state_bytes_);
+  SetCellView(cells_ + i * (cell_key_bytes_ + state_bytes_), cell_key_bytes_, state_bytes_, &view);
   return view;
 }
 
@@ -113,12 +127,15 @@ class IndexedCursor final : public RunCursor {
       }
       std::size_t bytes = 0;
       for (std::size_t i = 0; i < count; ++i) {
-        views_[i] = run_.EntryRecord(next_ + i);
+        SetView(reinterpret_cast<const char*>(run_.entries_[next_ + i].ref), &views_[i]);
         bytes += EmitBatch::kHeaderBytes + views_[i].key_bytes + views_[i].value_bytes;
       }
       if (count > 0) prefetch_bytes_ = std::min(bytes / count, kPrefetchBytesMax);
     } else {
-      for (std::size_t i = 0; i < count; ++i) views_[i] = run_.CellRecord(next_ + i);
+      const std::size_t cell_bytes = run_.cell_key_bytes_ + run_.state_bytes_;
+      const char* cell = run_.cells_ + next_ * cell_bytes;
+      for (std::size_t i = 0; i < count; ++i, cell += cell_bytes)
+        SetCellView(cell, run_.cell_key_bytes_, run_.state_bytes_, &views_[i]);
     }
     next_ += count;
     *batch = std::span<const RecordView>(views_.data(), count);

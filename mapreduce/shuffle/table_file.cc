@@ -380,35 +380,35 @@ void TableFile::Prefetch(std::string_view key) const {
   }
 }
 
-std::optional<std::string_view> TableFile::FindValue(std::string_view key) const {
+std::string_view TableFile::ValueOrNull(std::string_view key) const {
   if (small_count_ == 0) {
     const std::optional<Record> record = Find(key);
-    return record ? std::optional(record->value) : std::nullopt;
+    return record ? record->value : std::string_view();
   }
-  if (key.size() + kSmallHeaderBytes > small_bytes_) return std::nullopt;
+  if (key.size() + kSmallHeaderBytes > small_bytes_) return {};
   const std::uint64_t hash = Hash64(key);
-  const char tag = SmallTagOf(hash);
+  const char head[2] = {SmallTagOf(hash), static_cast<char>(key.size())};
   std::uint64_t place = SmallPlaceOf(hash, small_count_);
   for (std::uint64_t n = 0; n < small_count_; ++n) {
     const std::uint64_t offset = small_at_ + place * small_bytes_;
     if (small_copy_.size() == 0 && !IsSound(offset, small_bytes_)) {
       Damaged(offset);
-      return std::nullopt;
+      return {};
     }
     const char* const at = small_ + place * small_bytes_;
-    if (at[0] == 0) return std::nullopt;
-    if (at[0] == tag && static_cast<unsigned char>(at[1]) == key.size() &&
+    if (std::memcmp(at, head, sizeof head) == 0 &&
         AreEqual(at + kSmallHeaderBytes, key.data(), key.size())) {
       const std::size_t value_bytes = static_cast<unsigned char>(at[2]);
       if (kSmallHeaderBytes + key.size() + value_bytes > small_bytes_) {
         Damaged(offset);
-        return std::nullopt;
+        return {};
       }
-      return std::string_view(at + kSmallHeaderBytes + key.size(), value_bytes);
+      return {at + kSmallHeaderBytes + key.size(), value_bytes};
     }
+    if (at[0] == 0) return {};
     place = place + 1 == small_count_ ? 0 : place + 1;
   }
-  return std::nullopt;
+  return {};
 }
 
 std::optional<TableFile::Record> TableFile::Row(std::uint64_t row) const {

@@ -119,9 +119,14 @@ class TableFile {
   std::uint64_t bytes() const { return bytes_.size(); }
   /// Views live as long as the table. Cost: about three cache misses.
   std::optional<Record> Find(std::string_view key) const;
-  /// The value alone, mostly by one cache miss.
-  std::optional<std::string_view> FindValue(std::string_view key) const;
-  /// Asks for the memory that FindValue of this key will look at.
+  /// The value alone, mostly by one cache miss. Null data where there is none: such a view comes
+  /// back in registers, an optional one through memory, which the caller would wait for.
+  std::string_view ValueOrNull(std::string_view key) const;
+  std::optional<std::string_view> FindValue(std::string_view key) const {
+    const std::string_view value = ValueOrNull(key);
+    return value.data() == nullptr ? std::nullopt : std::optional(value);
+  }
+  /// Asks for the memory that ValueOrNull of this key will look at.
   void Prefetch(std::string_view key) const;
   /// The row `row` in key order, from 0; nullopt behind the last.
   std::optional<Record> Row(std::uint64_t row) const;

@@ -180,6 +180,25 @@ TEST(JobTest, RefusesAReduceThatDoesNotFitTheCombiner) {
   EXPECT_TRUE(DefinitionStatus([&](Job& job) {
                 plays(job).Combine<Sum>().Reduce<Sum>().Write<Tsv>("out");
               }).ok());
+  // But the sum of unsigned numbers of 64 bits is one of them.
+  struct Unsigned {
+    void Map(const Play& play, Emitter<std::string_view, std::uint64_t>& emit) {
+      emit(play.user, 1);
+    }
+  };
+  struct Largest {
+    void Reduce(const std::string_view& user, Values<std::uint64_t>&,
+                Emitter<std::string_view, Unit>& emit) {
+      emit(user);
+    }
+  };
+  EXPECT_TRUE(DefinitionStatus([&](Job& job) {
+                job.Read<Play>("plays", kPlays)
+                    .Map<Unsigned>()
+                    .Combine<Sum>()
+                    .Reduce<Largest>()
+                    .Write<Tsv>("out");
+              }).ok());
 }
 
 TEST(JobTest, TakesTheDefinitionsOwnComplaint) {

@@ -175,6 +175,41 @@ TEST(GroupByTest, TakesSeveralPartsOfTheKey) {
   EXPECT_DETERMINISTIC(TestRun(define).Shards("plays", {Plays(400), Plays(100)}));
 }
 
+TEST(GroupByTest, TakesSumsInPlaceOfValues) {
+  using Key = std::tuple<std::string_view, std::string_view>;
+  struct OnePlay {
+    void Map(const Play& play, Emitter<Key, std::uint64_t>& emit) {
+      emit({play.track, play.user}, static_cast<std::uint64_t>(play.ms));
+    }
+  };
+  struct SumAndUsers {
+    void Reduce(const std::string_view& track, Values<KeyValue<Key, std::uint64_t>>& sums,
+                Emitter<std::string_view, std::tuple<std::uint64_t, std::int64_t>>& emit) {
+      std::uint64_t sum = 0;
+      std::string last;
+      std::int64_t users = 0;
+      for (const auto& [key, ms] : sums) {
+        if (users == 0 || std::get<1>(key) != last) ++users;
+        last = std::get<1>(key);
+        sum += ms;
+      }
+      emit(track, {sum, users});
+    }
+  };
+  const auto define = [](Job& job) {
+    job.Read<Play>("plays")
+        .Map<OnePlay>()
+        .Combine<Sum>()
+        .GroupBy<1>()
+        .Reduce<SumAndUsers>()
+        .Write<Tsv>("tracks");
+  };
+  const TestResult result =
+      TestRun(define).Input("plays", "a\tx\t3\na\ty\t1\nb\tx\t11\na\tx\t2\n").Run();
+  EXPECT_THAT(result.Rows(), ElementsAre("x\t16\t2", "y\t1\t1"));
+  EXPECT_DETERMINISTIC(TestRun(define).Shards("plays", {Plays(400), Plays(100)}));
+}
+
 struct LongPlays {
   void Map(const Play& play, Emitter<std::string_view, std::int64_t>& emit) {
     if (play.ms >= 2) emit(play.track, play.ms);

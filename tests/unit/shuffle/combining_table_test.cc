@@ -129,6 +129,23 @@ TEST_F(CombiningTableTest, GrowsThroughManySizes) {
   EXPECT_EQ(Taken(table, 16, &charged), counts);
 }
 
+// Beyond 32 MiB the capacity goes up by halves and thirds, which no shift of the hash could follow.
+TEST_F(CombiningTableTest, GrowsInSmallerStepsWhenLarge) {
+  constexpr std::size_t kStateBytes = 504;
+  MemoryBudget::Lease lease = budget_.Join();
+  CombiningTable table(kStateBytes, lease, budget_.total());
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100'000; ++i) keys.push_back(std::to_string(i));
+  keys.insert(keys.end(), keys.begin(), keys.begin() + 70'000);
+  std::map<std::string, std::uint64_t> counts;
+  ASSERT_NO_FATAL_FAILURE(Count(table, keys, kStateBytes, &counts));
+  const std::uint64_t cells = 196'608;  // Three quarters of the next power of two.
+  EXPECT_LT(lease.used(), (cells + 10'000) * (16 + kStateBytes));
+  EXPECT_GT(lease.used(), cells * (16 + kStateBytes));
+  std::uint64_t charged = 0;
+  EXPECT_EQ(Taken(table, kStateBytes, &charged), counts);
+}
+
 // A chunk finds room as a whole or adds nothing; after a seal there is room again.
 TEST_F(CombiningTableTest, SaysWhenTheBudgetIsShort) {
   Random random(TestSeed());
