@@ -281,7 +281,8 @@ void CsvReader::MakeRoom(std::size_t read_bytes) {
   if (needed > capacity_) {
     // Half as much again, so that a long record is moved a bounded number of times; but hardly more
     // than the longest record needs.
-    const std::size_t wanted = kept == 0 ? needed + kPartialRecordSlack : capacity_ + capacity_ / 2;
+    const std::size_t wanted =
+        kept == 0 ? needed + std::min(needed, kPartialRecordSlack) : capacity_ + capacity_ / 2;
     const std::size_t longest = record_bytes_max_ + read_bytes + kLineBlockPadding;
     const std::size_t grown = std::max(needed, std::min(wanted, longest));
     auto larger = std::make_unique_for_overwrite<char[]>(grown);

@@ -27,6 +27,7 @@
 
 #include "mapreduce/formats/byte_masks.h"
 #include "mapreduce/formats/csv_dialect.h"
+#include "mapreduce/formats/mask_bits.h"
 
 namespace millrace {
 
@@ -130,7 +131,8 @@ class CsvScanner {
   [[gnu::noinline]] bool ScanQuotes(const char* at, std::size_t count, std::size_t known,
                                     std::uint64_t ends, std::uint64_t newlines,
                                     std::uint64_t quotes) {
-    const std::uint64_t inside = PrefixXor(quotes) ^ inside_;  // With opening quotes, not closing.
+    // With opening quotes, not closing.
+    const std::uint64_t inside = PrefixParity(quotes) ^ inside_;
     ends &= ~inside;
     newlines &= ~inside;
     const std::uint64_t opens = quotes & inside;
@@ -167,11 +169,6 @@ class CsvScanner {
 
   static std::uint64_t FirstBits(std::size_t count) {
     return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-  }
-  // Bit i: the exclusive or of bits 0 to i.
-  static std::uint64_t PrefixXor(std::uint64_t bits) {
-    for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
-    return bits;
   }
 
   void AddEnds(std::uint64_t ends, std::uint64_t newlines) {

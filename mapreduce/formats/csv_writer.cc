@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "mapreduce/formats/tsv_escapes.h"
 #include "mapreduce/formats/tsv_field.h"
 
 #if defined(__SSE2__)
@@ -69,25 +70,6 @@ bool NeedsQuotesUnescaped(std::string_view field) {
   return false;
 }
 
-char Unescape(char c) {
-  switch (c) {
-    case 'b':
-      return '\b';
-    case 'f':
-      return '\f';
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'v':
-      return '\v';
-    default:
-      return c;
-  }
-}
-
 // Appends a field that has escapes, or needs quotes.
 void AppendUnplain(RowBuffer& out, std::string_view field) {
   constexpr std::size_t kPieceBytes = 4096;  // So that a long text does not ask for twice its size.
@@ -100,7 +82,7 @@ void AppendUnplain(RowBuffer& out, std::string_view field) {
     char* to = begin;
     while (at < end) {
       char c = field[at++];
-      if (c == '\\' && at < field.size()) c = Unescape(field[at++]);
+      if (c == '\\' && at < field.size()) c = TsvEscapeMeaning(field[at++]);
       if (c == '"') *to++ = '"';
       *to++ = c;
     }

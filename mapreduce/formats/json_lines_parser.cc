@@ -16,6 +16,7 @@ namespace {
 // Large enough that starting a piece costs nothing, small enough that text and index stay in the
 // second-level cache.
 constexpr std::size_t kPieceBytes = std::size_t{64} << 10;
+constexpr std::size_t kIndexBytesMin = 512;
 constexpr std::size_t kKeptBytes = std::size_t{1} << 20;  // Of a giant line's memory.
 constexpr std::uint32_t kNoToken = UINT32_MAX;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
@@ -310,7 +311,8 @@ bool JsonLinesParser::IndexPiece() {
   const std::size_t bytes = static_cast<std::size_t>(piece_end_ - piece_);
   const bool is_too_large = index_->capacity > kKeptBytes && bytes <= kKeptBytes;
   if (index_->capacity < bytes || is_too_large) {
-    index_->capacity = std::max(bytes, kPieceBytes);
+    // All that a piece needs at most, but not at once: a shard may be small.
+    index_->capacity = std::max({bytes, kIndexBytesMin, std::min(2 * bytes, kPieceBytes)});
     const simdjson::error_code error =
         simdjson::get_active_implementation()->create_dom_parser_implementation(
             index_->capacity, /*max_depth=*/1, index_->indexer);

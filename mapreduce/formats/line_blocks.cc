@@ -85,7 +85,8 @@ void LineBlockReader::MakeRoom(std::size_t read_bytes) {
   if (needed > capacity_) {
     // Some slack for partial lines, then twice as much, so that a long line is moved a bounded
     // number of times; but hardly more than the longest line allowed would need.
-    const std::size_t wanted = kept == 0 ? needed + kPartialLineSlack : 2 * capacity_;
+    const std::size_t wanted =
+        kept == 0 ? needed + std::min(needed, kPartialLineSlack) : 2 * capacity_;
     const std::size_t longest = std::min(record_bytes_max_, SIZE_MAX / 2);
     const std::size_t grown =
         std::max(needed, std::min(wanted, longest + read_bytes + kLineBlockPadding));

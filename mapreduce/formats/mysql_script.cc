@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mapreduce/formats/byte_masks.h"
+#include "mapreduce/formats/mask_bits.h"
 
 namespace millrace {
 namespace {
@@ -15,8 +16,6 @@ namespace {
 constexpr std::size_t kStatementBytesMax = std::size_t{16} << 20;
 // An INSERT's head that is compared with the one before.
 constexpr std::size_t kHeadBytesMax = std::size_t{64} << 10;
-constexpr std::size_t kPaddingBytes = 128;
-constexpr std::size_t kWindowSlack = std::size_t{64} << 10;
 
 bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -33,32 +32,6 @@ bool StartsWithWord(std::string_view text, std::string_view word) {
                     [](char a, char b) { return a == (b >= 'a' && b <= 'z' ? b - 32 : b); });
 }
 
-int CountBits(std::uint64_t bits) {
-  bits -= (bits >> 1) & 0x5555555555555555u;
-  bits = (bits & 0x3333333333333333u) + ((bits >> 2) & 0x3333333333333333u);
-  bits = (bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
-  return static_cast<int>((bits * 0x0101010101010101u) >> 56);
-}
-
-// Bit i is set where an odd number of bits up to i is.
-std::uint64_t PrefixParity(std::uint64_t bits) {
-  for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
-  return bits;
-}
-
-// Bit i is set where a backslash before byte i takes its meaning, seen from the block's begin.
-// Backslashes are few: a step for each.
-std::uint64_t EscapedBytes(std::uint64_t backslashes, bool* ends_in_escape) {
-  std::uint64_t escaped = 0;
-  while (backslashes != 0) {
-    const std::uint64_t first = backslashes & -backslashes;
-    escaped |= first << 1;
-    *ends_in_escape = first >> 63 != 0;
-    backslashes &= ~(first | first << 1);
-  }
-  return escaped;
-}
-
 // The character sets in which a backslash may be the second half of a letter.
 bool HidesBackslashes(std::string_view character_set) {
   return character_set == "big5" || character_set == "cp932" || character_set == "gb18030" ||
@@ -68,48 +41,26 @@ bool HidesBackslashes(std::string_view character_set) {
 }  // namespace
 
 MysqlScript::MysqlScript(ShardReader& reader, std::string path)
-    : reader_(reader), path_(std::move(path)), window_offset_(reader.offset()) {
-  capacity_ = kPaddingBytes;
-  window_ = std::make_unique<char[]>(capacity_);
-  at_ = filled_ = window_.get();
-}
+    : path_(std::move(path)), window_(reader), at_(window_.begin()), filled_(window_.end()) {}
 
 Status MysqlScript::Read() {
   if (!error_.ok()) return error_;
   const char* const keep = keeps_tuples_ && mode_ == Mode::kInTuple ? tuple_ : at_;
-  const std::size_t kept = static_cast<std::size_t>(filled_ - keep);
-  const std::size_t ahead = static_cast<std::size_t>(at_ - keep);
-  const std::size_t room = reader_.NextReadBytes();
-  const std::size_t needed = kept + room + kPaddingBytes;
-  window_offset_ = OffsetOf(keep);
-  if (needed > capacity_) {
-    // Twice as much for a long row, so that it is moved a bounded number of times.
-    const std::size_t grown = std::max(needed + kWindowSlack, kept > room ? 2 * capacity_ : 0);
-    auto larger = std::make_unique_for_overwrite<char[]>(grown);
-    std::memcpy(larger.get(), keep, kept);
-    window_ = std::move(larger);
-    capacity_ = grown;
-  } else {
-    std::memmove(window_.get(), keep, kept);
-  }
-  at_ = window_.get() + ahead;
-  tuple_ = window_.get();
-  filled_ = window_.get() + kept;
-  Result<std::size_t> bytes = reader_.Read(filled_, capacity_ - kPaddingBytes - kept);
-  if (!bytes.ok()) return error_ = bytes.error();
-  filled_ += *bytes;
-  std::memset(filled_, 0, kPaddingBytes);
-  is_at_eof_ = *bytes == 0;
-  return Status::Ok();
+  const std::ptrdiff_t ahead = at_ - keep;
+  error_ = window_.Read(keep);
+  tuple_ = window_.begin();
+  at_ = window_.begin() + ahead;
+  filled_ = window_.end();
+  return error_;
 }
 
 Status MysqlScript::SkipToTuple(std::uint64_t offset, bool has_backslashes) {
-  while (OffsetOf(filled_) <= offset && !is_at_eof_) {
+  while (OffsetOf(filled_) <= offset && !window_.is_at_eof()) {
     at_ = filled_;
     mode_ = Mode::kStatement;  // Nothing of a row is kept.
     MR_RETURN_IF_ERROR(Read());
   }
-  if (OffsetOf(filled_) > offset) at_ = window_.get() + (offset - window_offset_);
+  if (OffsetOf(filled_) > offset) at_ = window_.At(offset);
   Reset();
   mode_ = Mode::kTupleBegin;
   statement_offset_ = offset;
@@ -149,7 +100,7 @@ MysqlScript::Found MysqlScript::ScanStatement() {
       const bool is_text = place_ != Place::kLineComment && place_ != Place::kBlockComment;
       const bool has_left = LeavesPlace();
       Take(from, is_text);
-      if (!has_left) return is_at_eof_ ? CutOff("a string or a comment") : Found::kStarved;
+      if (!has_left) return window_.is_at_eof() ? CutOff("a string or a comment") : Found::kStarved;
       continue;
     }
     if (!HasLookahead()) return Found::kStarved;
@@ -166,7 +117,7 @@ MysqlScript::Found MysqlScript::ScanStatement() {
       statement_offset_ = offset();
       if (!insert_head_.empty()) {
         const std::size_t left = static_cast<std::size_t>(filled_ - at_);
-        if (left <= insert_head_.size() && !is_at_eof_) return Found::kStarved;
+        if (left <= insert_head_.size() && !window_.is_at_eof()) return Found::kStarved;
         if (BeginsSameInsert()) return Found::kInsert;
       }
     }
@@ -284,7 +235,7 @@ void MysqlScript::ReadSettings() {
     if (begin == std::string::npos) return;  // None is said: it stays as it is.
     const std::size_t end = statement_.find_first_of(" \t\r", begin);
     delimiter_ = statement_.substr(begin, end - begin);
-    if (delimiter_.size() > kPaddingBytes / 4) {
+    if (delimiter_.size() > ReadWindow::kPaddingBytes / 4) {
       Break(Status::BadData(path_, ": the DELIMITER at byte ", statement_offset_, " is too long"));
     }
     ++scope_;
@@ -337,7 +288,7 @@ MysqlScript::Found MysqlScript::ScanTuple() {
 MysqlScript::Found MysqlScript::ScanTupleBytes() {
   while (!is_slow_) {
     const std::ptrdiff_t left = filled_ - at_;
-    if (left < kLookaheadBytes && !is_at_eof_) return Found::kStarved;
+    if (left < kLookaheadBytes && !window_.is_at_eof()) return Found::kStarved;
     if (left <= 0) break;
     const Bytes64 bytes(at_);
     const std::uint64_t inside = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
@@ -362,7 +313,7 @@ MysqlScript::Found MysqlScript::ScanTupleBytes() {
       const std::uint64_t first = closing & -closing;
       const std::uint64_t before = first - 1;
       // Closings so far: `first` is the n-th of the block, so depth - n + openings before it.
-      if (--depth + static_cast<std::uint64_t>(CountBits(opening & before)) == 0) {
+      if (--depth + CountBits(opening & before) == 0) {
         if ((rare & before) != 0) break;
         at_ += FirstBit(first) + 1;
         place_ = Place::kCode;
@@ -375,7 +326,7 @@ MysqlScript::Found MysqlScript::ScanTupleBytes() {
       is_slow_ = true;
       break;
     }
-    depth_ = depth + static_cast<std::uint64_t>(CountBits(opening));
+    depth_ = depth + CountBits(opening);
     // A block never ends between a backslash and what it escapes.
     at_ += std::min<std::ptrdiff_t>(left, ends_in_escape ? 63 : 64);
     place_ = in_string >> 63 != 0 ? Place::kSingleQuoted : Place::kCode;
@@ -384,7 +335,7 @@ MysqlScript::Found MysqlScript::ScanTupleBytes() {
   }
   for (;;) {
     if (place_ != Place::kCode && !LeavesPlace()) {
-      return is_at_eof_ ? CutOff("a string or a comment of a row") : Found::kStarved;
+      return window_.is_at_eof() ? CutOff("a string or a comment of a row") : Found::kStarved;
     }
     if (!HasLookahead()) return Found::kStarved;
     if (at_ == filled_) return CutOff("a row");
@@ -405,7 +356,7 @@ MysqlScript::Found MysqlScript::ScanTupleBytes() {
 MysqlScript::Found MysqlScript::ScanBehindTuple() {
   for (;;) {
     if (place_ != Place::kCode && !LeavesPlace()) {
-      return is_at_eof_ ? CutOff("a comment") : Found::kStarved;
+      return window_.is_at_eof() ? CutOff("a comment") : Found::kStarved;
     }
     if (!HasLookahead()) return Found::kStarved;
     if (at_ == filled_) return CutOff("an INSERT");
@@ -478,7 +429,7 @@ bool MysqlScript::LeavesPlace() {
         if (*at_ == quote) break;
         if (*at_ == '\\' && has_backslashes_) {
           if (filled_ - at_ < 2) {
-            if (is_at_eof_) at_ = filled_;
+            if (window_.is_at_eof()) at_ = filled_;
             return false;
           }
           ++at_;
@@ -492,7 +443,7 @@ bool MysqlScript::LeavesPlace() {
                                   : std::memchr(at_, place_ == Place::kBackquoted ? '`' : '\n',
                                                 static_cast<std::size_t>(filled_ - at_));
       at_ = end == nullptr ? filled_ : static_cast<const char*>(end);
-      if (end == nullptr && place_ == Place::kLineComment && is_at_eof_) {
+      if (end == nullptr && place_ == Place::kLineComment && window_.is_at_eof()) {
         place_ = Place::kCode;
         return true;
       }
@@ -505,7 +456,7 @@ bool MysqlScript::LeavesPlace() {
     case Place::kBlockComment:
       for (; at_ < filled_; ++at_) {
         if (*at_ != '*') continue;
-        if (filled_ - at_ < 2 && !is_at_eof_) return false;
+        if (filled_ - at_ < 2 && !window_.is_at_eof()) return false;
         if (at_[1] == '/') break;
       }
       if (at_ < filled_) ++at_;

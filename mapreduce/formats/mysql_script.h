@@ -26,12 +26,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "mapreduce/base/status.h"
 #include "mapreduce/formats/mysql_statement.h"
+#include "mapreduce/formats/read_window.h"
 #include "mapreduce/io/shard_reader.h"
 
 namespace millrace {
@@ -123,25 +123,19 @@ class MysqlScript {
   Found Break(Status error);
   Found CutOff(std::string_view where);
 
-  bool HasLookahead() const { return filled_ - at_ >= kLookaheadBytes || is_at_eof_; }
+  bool HasLookahead() const { return filled_ - at_ >= kLookaheadBytes || window_.is_at_eof(); }
   bool IsDelimiter() const;
-  std::uint64_t OffsetOf(const char* at) const {
-    return window_offset_ + static_cast<std::uint64_t>(at - window_.get());
-  }
+  std::uint64_t OffsetOf(const char* at) const { return window_.OffsetOf(at); }
 
   static constexpr std::ptrdiff_t kLookaheadBytes = 80;
 
-  ShardReader& reader_;
   const std::string path_;
   Status error_;
   bool is_done_ = false;
 
-  std::unique_ptr<char[]> window_;
-  std::size_t capacity_ = 0;
-  std::uint64_t window_offset_ = 0;  // Of window_[0] in the script.
-  const char* at_ = nullptr;
-  char* filled_ = nullptr;  // Zeros follow.
-  bool is_at_eof_ = false;
+  ReadWindow window_;
+  const char* at_;
+  const char* filled_;  // The window's end.
 
   Mode mode_ = Mode::kStatement;
   Place place_ = Place::kCode;

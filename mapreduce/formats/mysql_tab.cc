@@ -24,33 +24,20 @@
 
 #include "mapreduce/base/size.h"
 #include "mapreduce/formats/byte_masks.h"
+#include "mapreduce/formats/mask_bits.h"
 #include "mapreduce/formats/mysql_dump.h"
 #include "mapreduce/formats/mysql_script.h"
 #include "mapreduce/formats/mysql_statement.h"
+#include "mapreduce/formats/read_window.h"
 #include "mapreduce/formats/row_block.h"
 #include "mapreduce/io/input_pattern.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::size_t kPaddingBytes = 64;
-constexpr std::size_t kWindowSlack = std::size_t{64} << 10;
 constexpr std::size_t kFirstRecordBytesMax = std::size_t{64} << 20;
 constexpr std::size_t kNamesShown = 20;
 constexpr std::array<std::string_view, 3> kCompressions = {"", ".gz", ".zst"};
-
-// Bit i is set where byte i is escaped, seen from the block's begin. A step for each backslash that
-// is not escaped itself; `ends_in_escape`: the last byte is one.
-std::uint64_t EscapedBytes(std::uint64_t backslashes, bool* ends_in_escape) {
-  std::uint64_t escaped = 0;
-  while (backslashes != 0) {
-    const std::uint64_t first = backslashes & -backslashes;
-    escaped |= first << 1;
-    *ends_in_escape = first >> 63 != 0;
-    backslashes &= ~(first | first << 1);
-  }
-  return escaped;
-}
 
 // The records of a range, one by one, as fields.
 class TabScanner {
@@ -59,17 +46,14 @@ class TabScanner {
 
   TabScanner(ShardReader& reader, const ShardRange& range, std::size_t fields_max,
              std::size_t record_bytes_max, std::string path)
-      : reader_(reader),
-        range_end_(range.end),
+      : range_end_(range.end),
         fields_max_(fields_max),
         record_bytes_max_(record_bytes_max),
         path_(std::move(path)),
-        window_offset_(range.begin),
+        window_(reader),
         is_passing_backslashes_(range.begin > 0),
         is_skipping_(range.begin > 0) {
-    capacity_ = kPaddingBytes;
-    window_ = std::make_unique<char[]>(capacity_);
-    record_ = next_ = at_ = filled_ = window_.get();
+    record_ = next_ = at_ = filled_ = window_.begin();
   }
 
   // All views die with it.
@@ -102,25 +86,19 @@ class TabScanner {
     has_backslash_ = false;
     is_record_done_ = false;
   }
-  std::uint64_t OffsetOf(const char* at) const {
-    return window_offset_ + static_cast<std::uint64_t>(at - window_.get());
-  }
+  std::uint64_t OffsetOf(const char* at) const { return window_.OffsetOf(at); }
 
-  ShardReader& reader_;
   const std::uint64_t range_end_;
   const std::size_t fields_max_;
   const std::size_t record_bytes_max_;
   const std::string path_;
   Status error_;
 
-  std::unique_ptr<char[]> window_;
-  std::size_t capacity_ = 0;
-  std::uint64_t window_offset_;
+  ReadWindow window_;
   const char* record_;  // Where the record begins.
   const char* next_;    // Where the one behind it begins.
   const char* at_;      // A block begins here, with a byte that is not escaped.
-  char* filled_;        // Zeros follow.
-  bool is_at_eof_ = false;
+  const char* filled_;  // The window's end.
 
   std::uint64_t ending_ = 0;     // Bits of separators that are left of the block at at_.
   std::size_t block_bytes_ = 0;  // Of that block; 0: none.
@@ -143,38 +121,20 @@ Status TabScanner::Read() {
   if (!error_.ok()) return error_;
   if (is_record_done_) NextRecord();
   const char* const keep = is_skipping_ ? at_ : record_;
-  const std::size_t kept = static_cast<std::size_t>(filled_ - keep);
-  const std::size_t ahead = static_cast<std::size_t>(at_ - keep);
-  const std::size_t room = reader_.NextReadBytes();
-  const std::size_t needed = kept + room + kPaddingBytes;
-  window_offset_ = OffsetOf(keep);
-  if (needed > capacity_) {
-    // Twice as much for a long record, so that it is moved a bounded number of times.
-    const std::size_t grown = std::max(needed + kWindowSlack, kept > room ? 2 * capacity_ : 0);
-    auto larger = std::make_unique_for_overwrite<char[]>(grown);
-    std::memcpy(larger.get(), keep, kept);
-    window_ = std::move(larger);
-    capacity_ = grown;
-  } else {
-    std::memmove(window_.get(), keep, kept);
-  }
-  record_ = next_ = window_.get();
-  at_ = window_.get() + ahead;
-  filled_ = window_.get() + kept;
-  Result<std::size_t> bytes = reader_.Read(filled_, capacity_ - kPaddingBytes - kept);
-  if (!bytes.ok()) return error_ = bytes.error();
-  filled_ += *bytes;
-  std::memset(filled_, 0, kPaddingBytes);
-  is_at_eof_ = *bytes == 0;
+  const std::ptrdiff_t ahead = at_ - keep;
+  error_ = window_.Read(keep);
+  record_ = next_ = window_.begin();
+  at_ = window_.begin() + ahead;
+  filled_ = window_.end();
   FindRangeEnd();
-  return Status::Ok();
+  return error_;
 }
 
 // The range's end, by the rule above, as soon as its bytes are there.
 void TabScanner::FindRangeEnd() {
   if (last_from_ || OffsetOf(filled_) <= range_end_) return;
-  end_looked_at_ = std::max({end_looked_at_, range_end_, window_offset_});
-  const char* at = window_.get() + (end_looked_at_ - window_offset_);
+  end_looked_at_ = std::max({end_looked_at_, range_end_, OffsetOf(window_.begin())});
+  const char* at = window_.At(end_looked_at_);
   while (at < filled_ && *at == '\\') ++at;
   end_looked_at_ = OffsetOf(at);
   if (at < filled_) last_from_ = OffsetOf(at) + 1;
@@ -186,7 +146,7 @@ TabScanner::Found TabScanner::Scan() {
   if (is_record_done_) NextRecord();
   if (is_passing_backslashes_) {
     while (at_ < filled_ && *at_ == '\\') ++at_;
-    if (at_ == filled_) return is_at_eof_ ? EndOfShard() : Found::kStarved;
+    if (at_ == filled_) return window_.is_at_eof() ? EndOfShard() : Found::kStarved;
     ++at_;
     is_passing_backslashes_ = false;
   }
@@ -207,7 +167,7 @@ TabScanner::Found TabScanner::Scan() {
       block_bytes_ = 0;
     }
     const std::ptrdiff_t left = filled_ - at_;
-    if (left < 64 && !is_at_eof_) {
+    if (left < 64 && !window_.is_at_eof()) {
       if (!is_skipping_) error_ = CheckLength(static_cast<std::size_t>(at_ - record_));
       return error_.ok() ? Found::kStarved : Found::kBroken;
     }

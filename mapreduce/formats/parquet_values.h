@@ -10,6 +10,7 @@
 #include <string>
 
 #include "mapreduce/formats/duckdb_library.h"
+#include "mapreduce/formats/number_text.h"
 #include "mapreduce/formats/row_block.h"
 
 namespace millrace {
@@ -40,33 +41,38 @@ class ParquetColumn {
   }
   void AddTo(std::size_t row, RowBlock& rows) {
     if (validity_ != nullptr && (validity_[row / 64] >> (row % 64) & 1) == 0) return rows.AddNull();
-    add_(*this, row, rows);
+    if (write_ == nullptr) {
+      const auto& text = At<duckdb::String>(row);
+      return rows.AddField(
+          {text.bytes <= duckdb::String::kInlineBytes ? text.inlined : text.data, text.bytes});
+    }
+    rows.EndField(write_(*this, row, rows.FieldRoom(kNumberTextRoom)));
   }
 
  private:
-  using Add = void (*)(ParquetColumn& column, std::size_t row, RowBlock& rows);
-  static Add AddOf(int type);
-  static Add AddOfDecimal(int stored_type);
+  // All but texts: the end of what it wrote.
+  using Write = char* (*)(ParquetColumn& column, std::size_t row, char* to);
+  static Write WriteOf(int type);
+  static Write WriteOfDecimal(int stored_type);
 
   template <class T>
   const T& At(std::size_t row) const {
     return static_cast<const T*>(data_)[row];
   }
   template <class T>
-  static void AddNumber(ParquetColumn& column, std::size_t row, RowBlock& rows);
+  static char* WriteNumber(ParquetColumn& column, std::size_t row, char* to);
   template <class T>
-  static void AddDecimal(ParquetColumn& column, std::size_t row, RowBlock& rows);
+  static char* WriteDecimal(ParquetColumn& column, std::size_t row, char* to);
   template <std::int64_t kPerSecond, bool kIsUtc>
-  static void AddTimestamp(ParquetColumn& column, std::size_t row, RowBlock& rows);
-  static void AddBoolean(ParquetColumn& column, std::size_t row, RowBlock& rows);
-  static void AddDate(ParquetColumn& column, std::size_t row, RowBlock& rows);
-  static void AddText(ParquetColumn& column, std::size_t row, RowBlock& rows);
+  static char* WriteTimestamp(ParquetColumn& column, std::size_t row, char* to);
+  static char* WriteBoolean(ParquetColumn& column, std::size_t row, char* to);
+  static char* WriteDate(ParquetColumn& column, std::size_t row, char* to);
 
-  Add add_;
+  Write write_ = nullptr;         // Null: texts.
   int scale_ = 0;                 // Digits behind a decimal's point.
   std::int64_t day_ = INT64_MIN;  // Of the last time,
   std::size_t day_bytes_ = 0;
-  char day_text_[32];  // and what it is called.
+  char day_text_[kNumberTextRoom] = {};  // and what it is called.
   const void* data_ = nullptr;
   const std::uint64_t* validity_ = nullptr;  // Null: nothing is NULL.
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mapreduce/formats/byte_masks.h"
+#include "mapreduce/formats/tsv_escapes.h"
 
 namespace millrace {
 namespace {
@@ -88,18 +89,6 @@ void Unescape(std::string_view text, std::size_t* at, std::string* to) {
   const char c = text[(*at)++];
   std::size_t count = 0;
   switch (c) {
-    case 'b':
-      return to->push_back('\b');
-    case 'f':
-      return to->push_back('\f');
-    case 'n':
-      return to->push_back('\n');
-    case 'r':
-      return to->push_back('\r');
-    case 't':
-      return to->push_back('\t');
-    case 'v':
-      return to->push_back('\v');
     case 'x': {
       const std::uint32_t value = TakeDigits(text, at, 2, 16, &count);
       return to->push_back(count == 0 ? 'x' : static_cast<char>(value));
@@ -119,7 +108,7 @@ void Unescape(std::string_view text, std::size_t* at, std::string* to) {
       return AppendUtf8(point, to);
     }
     default:
-      if (c < '0' || c > '7') return to->push_back(c);
+      if (c < '0' || c > '7') return to->push_back(TsvEscapeMeaning(c));
       --*at;
       to->push_back(static_cast<char>(TakeDigits(text, at, 3, 8, &count)));
   }
@@ -367,11 +356,12 @@ bool PostgresLexer::SkipSpace() {
 }
 
 PostgresToken PostgresLexer::TakeWord() {
+  const bool is_whole = !IsPostgresWordByte(at_[-1]);  // No '$' before it, as in $e'.
   while (Has(1) && IsPostgresWordByte(*at_)) {
     if (text_.size() < kTextBytesMax) text_.push_back(Lower(*at_));
     ++at_;
   }
-  if (text_ == "e" && Has(1) && *at_ == '\'') return TakeString(true);
+  if (is_whole && text_ == "e" && Has(1) && *at_ == '\'') return TakeString(true);
   return PostgresToken::kWord;
 }
 

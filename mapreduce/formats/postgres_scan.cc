@@ -3,25 +3,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 
-#include "mapreduce/formats/field_splitter.h"
-
+#include "mapreduce/formats/postgres_create_table.h"
 namespace millrace {
 namespace {
 
 // Of a statement's beginning, or of the first row of a COPY without columns.
 constexpr std::size_t kKeptBytesMax = std::size_t{64} << 20;
 constexpr std::size_t kInsertBytesMax = std::size_t{1} << 16;
-constexpr std::size_t kNamesShown = 20;
-constexpr std::size_t kParentsMax = 1000;
-
-constexpr std::string_view kCopy = "copy";
-constexpr std::string_view kCopyCrLf = "copy,crlf";
-constexpr std::string_view kInsert = "insert";
-constexpr std::string_view kBackslashes = ",backslashes";
-constexpr std::string_view kGenerated = ",generated=";
 
 constexpr std::string_view kDumpBegin = "-- PostgreSQL database dump";
 constexpr std::string_view kDumpEnd = "-- PostgreSQL database dump complete";
@@ -34,55 +24,18 @@ bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 }  // namespace
 
-std::string PostgresDialect::Text() const {
-  if (!is_insert) return std::string(has_crlf ? kCopyCrLf : kCopy);
-  std::string text(kInsert);
-  if (has_backslashes) text += kBackslashes;
-  for (std::size_t i = 0; i < generated.size(); ++i) {
-    text += i == 0 ? kGenerated : std::string_view("+");
-    text += std::to_string(generated[i]);
-  }
-  return text;
-}
-
-Result<PostgresDialect> PostgresDialect::Parse(std::string_view text) {
-  PostgresDialect dialect;
-  if (text == kCopy) return dialect;
-  dialect.has_crlf = text == kCopyCrLf;
-  if (dialect.has_crlf) return dialect;
-  const auto bad = [&] { return Status::InvalidArgument("'", text, "' is no dialect of pgdump"); };
-  std::string_view rest = text;
-  if (!rest.starts_with(kInsert)) return bad();
-  rest.remove_prefix(kInsert.size());
-  dialect.is_insert = true;
-  if (rest.starts_with(kBackslashes)) {
-    dialect.has_backslashes = true;
-    rest.remove_prefix(kBackslashes.size());
-  }
-  if (rest.empty()) return dialect;
-  if (!rest.starts_with(kGenerated)) return bad();
-  rest.remove_prefix(kGenerated.size());
-  for (;;) {
-    std::size_t place = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), place);
-    if (error != std::errc()) return bad();
-    dialect.generated.push_back(place);
-    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    if (rest.empty()) return dialect;
-    if (rest[0] != '+') return bad();
-    rest.remove_prefix(1);
-  }
-}
-
 // --- Statements.
 
 Status PostgresScan::Read(ShardReader& reader, const std::string& path) {
   PostgresLexer lexer(reader, path, kKeptBytesMax);
   lexer.set_has_backslash_strings(has_backslash_strings_);
+  PostgresTokens tokens(lexer);
   lexer_ = &lexer;
+  tokens_ = &tokens;
   const Status status = ReadStatements();
   has_backslash_strings_ = lexer.has_backslash_strings();
   lexer_ = nullptr;
+  tokens_ = nullptr;
   is_range_open_ = false;
   MR_RETURN_IF_ERROR(status);
   if (open_dumps_ <= 0) return Status::Ok();
@@ -116,8 +69,8 @@ void PostgresScan::ReadComment() {
   if (line == kDumpEnd) --open_dumps_;
   if (line.starts_with(kPartitionRoot)) {
     // The rows go to the root: that this one has none here says nothing.
-    has_partition_root_ = true;
-    if (last_data_) tables_[*last_data_].has_data = false;
+    tables_.set_has_partition_root();
+    if (last_data_) tables_.Named(*last_data_).second.has_data = false;
   }
   if (!line.starts_with(kDataFor)) return;
   const std::size_t schema = line.find(kDataSchema);
@@ -126,7 +79,7 @@ void PostgresScan::ReadComment() {
   const std::size_t schema_begin = schema + kDataSchema.size();
   last_data_ = PostgresName{database_, line.substr(schema_begin, owner - schema_begin),
                             line.substr(kDataFor.size(), schema - kDataFor.size())};
-  tables_[*last_data_].has_data = true;
+  tables_.Named(*last_data_).second.has_data = true;
 }
 
 // \connect shop
@@ -148,58 +101,31 @@ void PostgresScan::ReadStatement() {
   const std::uint64_t begin = lexer_->offset();
   if (RepeatInsert(begin)) return;
   lexer_->Mark();
-  if (Next() == PostgresToken::kWord && lexer_->text() == "insert") return ReadInsert(begin);
+  if (tokens_->Next() == PostgresToken::kWord && lexer_->text() == "insert")
+    return ReadInsert(begin);
   lexer_->Unmark();
   is_range_open_ = false;
-  if (IsWord("copy")) return ReadCopy(begin);
-  if (IsWord("create")) return ReadCreate();
-  if (IsWord("set")) return ReadSet();
-  if (IsWord("select")) return ReadSelect();
-  SkipRest();
-}
-
-void PostgresScan::SkipRest() {
-  if (last_ != PostgresToken::kEnd && !IsByte(';')) lexer_->SkipStatement();
-}
-
-bool PostgresScan::ReadName(PostgresName* name) {
-  std::vector<std::string> parts;
-  do {
-    const PostgresToken token = Next();
-    if (token != PostgresToken::kWord && token != PostgresToken::kName) return false;
-    parts.emplace_back(lexer_->text());
-  } while (parts.size() < 3 && lexer_->TakeByte('.'));
-  name->database = parts.size() > 2 ? parts.front() : database_;
-  name->schema = parts.size() > 1 ? parts.rbegin()[1] : schema_;
-  name->table = std::move(parts.back());
-  return true;
-}
-
-std::vector<std::string> PostgresScan::ReadNames() {
-  std::vector<std::string> names;
-  if (!lexer_->TakeByte('(')) return names;
-  for (;;) {
-    const PostgresToken token = Next();
-    if (token == PostgresToken::kEnd || IsByte(')') || IsByte(';')) return names;
-    if (token == PostgresToken::kWord || token == PostgresToken::kName) {
-      names.emplace_back(lexer_->text());
-    }
-  }
+  if (tokens_->IsWord("copy")) return ReadCopy(begin);
+  if (tokens_->IsWord("create")) return ReadCreate();
+  if (tokens_->IsWord("set")) return ReadSet();
+  if (tokens_->IsWord("select")) return ReadSelect();
+  tokens_->SkipRest();
 }
 
 // COPY name [(columns)] [options] FROM STDIN [options];
 void PostgresScan::ReadCopy(std::uint64_t begin) {
   PostgresName name;
-  if (!ReadName(&name)) return SkipRest();
+  if (!tokens_->ReadName(Scope(), &name)) return tokens_->SkipRest();
   std::optional<std::vector<std::string>> columns;
-  if (lexer_->PeekByte() == '(') columns = ReadNames();
+  if (lexer_->PeekByte() == '(') columns = tokens_->ReadNames();
   bool has_options = false;
-  for (Next(); !IsWord("from"); Next()) {
-    if (last_ == PostgresToken::kEnd || IsByte(';') || IsWord("to")) return SkipRest();
+  for (tokens_->Next(); !tokens_->IsWord("from"); tokens_->Next()) {
+    if (tokens_->last() == PostgresToken::kEnd || tokens_->IsByte(';') || tokens_->IsWord("to"))
+      return tokens_->SkipRest();
     has_options = true;
   }
-  Next();
-  if (!IsWord("stdin")) return SkipRest();
+  tokens_->Next();
+  if (!tokens_->IsWord("stdin")) return tokens_->SkipRest();
   if (lexer_->PeekByte() != ';') has_options = true;
   lexer_->SkipStatement();
   std::string behind;
@@ -210,7 +136,7 @@ void PostgresScan::ReadCopy(std::uint64_t begin) {
     return;
   }
   const bool has_crlf = lexer_->at()[-1] == '\n' && lexer_->at()[-2] == '\r';
-  Entry& table = *tables_.try_emplace(std::move(name)).first;
+  Entry& table = tables_.Named(std::move(name));
   table.second.has_data = true;
   SetHeader(table, std::move(columns), begin);
   if (has_options && table.second.problem.empty()) {
@@ -239,32 +165,32 @@ bool PostgresScan::RepeatInsert(std::uint64_t begin) {
 // INSERT INTO name DEFAULT VALUES;
 void PostgresScan::ReadInsert(std::uint64_t begin) {
   PostgresName name;
-  Next();
-  if (!IsWord("into") || !ReadName(&name)) {
+  tokens_->Next();
+  if (!tokens_->IsWord("into") || !tokens_->ReadName(Scope(), &name)) {
     lexer_->Unmark();
     is_range_open_ = false;
-    return SkipRest();
+    return tokens_->SkipRest();
   }
-  Entry& table = *tables_.try_emplace(std::move(name)).first;
+  Entry& table = tables_.Named(std::move(name));
   std::optional<std::vector<std::string>> columns;
   bool has_values = false;
   bool has_default_values = false;
   for (;;) {
     if (lexer_->PeekByte() == '(' && !columns) {
-      columns = ReadNames();
-      if (IsByte(';')) break;
+      columns = tokens_->ReadNames();
+      if (tokens_->IsByte(';')) break;
       continue;
     }
-    Next();
-    if (IsWord("as")) {
-      Next();
-    } else if (IsWord("overriding")) {
-      Next();
-      Next();
-    } else if (IsWord("default")) {
+    tokens_->Next();
+    if (tokens_->IsWord("as")) {
+      tokens_->Next();
+    } else if (tokens_->IsWord("overriding")) {
+      tokens_->Next();
+      tokens_->Next();
+    } else if (tokens_->IsWord("default")) {
       has_default_values = true;
     } else {
-      has_values = IsWord("values");
+      has_values = tokens_->IsWord("values");
       break;
     }
   }
@@ -300,19 +226,19 @@ void PostgresScan::ReadInsert(std::uint64_t begin) {
                              " has no VALUES, and only the server knows its rows";
     }
   }
-  SkipRest();
+  tokens_->SkipRest();
 }
 
 void PostgresScan::ReadCreate() {
   static constexpr std::array<std::string_view, 8> kBefore = {
       "or", "replace", "global", "local", "temp", "temporary", "unlogged", "foreign"};
   do {
-    Next();
-  } while (last_ == PostgresToken::kWord &&
+    tokens_->Next();
+  } while (tokens_->last() == PostgresToken::kWord &&
            std::find(kBefore.begin(), kBefore.end(), lexer_->text()) != kBefore.end());
-  if (IsWord("table")) return ReadCreateTable();
-  if (IsWord("function") || IsWord("procedure")) return SkipFunction();
-  SkipRest();
+  if (tokens_->IsWord("table")) return ReadCreateTable();
+  if (tokens_->IsWord("function") || tokens_->IsWord("procedure")) return SkipFunction();
+  tokens_->SkipRest();
 }
 
 // Bodies of SQL have semicolons: BEGIN ATOMIC ...; ...; END;
@@ -320,30 +246,22 @@ void PostgresScan::SkipFunction() {
   const std::uint64_t begin = lexer_->offset();
   int parentheses = 0;
   int blocks = 0;
-  while (Next() != PostgresToken::kEnd) {
-    if (IsByte('(')) ++parentheses;
-    if (IsByte(')')) --parentheses;
+  while (tokens_->Next() != PostgresToken::kEnd) {
+    if (tokens_->IsByte('(')) ++parentheses;
+    if (tokens_->IsByte(')')) --parentheses;
     if (parentheses > 0) continue;
-    if (IsWord("begin") || (blocks > 0 && IsWord("case"))) ++blocks;
-    if (blocks > 0 && IsWord("end")) --blocks;
-    if (IsByte(';') && blocks == 0) return;
+    if (tokens_->IsWord("begin") || (blocks > 0 && tokens_->IsWord("case"))) ++blocks;
+    if (blocks > 0 && tokens_->IsWord("end")) --blocks;
+    if (tokens_->IsByte(';') && blocks == 0) return;
   }
   lexer_->FailCutOff("a function", begin);
 }
 
 void PostgresScan::ReadCreateTable() {
   PostgresName name;
-  if (!ReadName(&name)) return SkipRest();
-  if (name.table == "if" && lexer_->PeekByte() != '(') {  // IF NOT EXISTS
-    Next();
-    Next();
-    if (!ReadName(&name)) return SkipRest();
-  }
   Table table;
-  table.is_created = true;
-  if (lexer_->PeekByte() == '(') ReadColumnDefinitions(&table);
-  ReadTableTail(&table);
-  Table& known = tables_[std::move(name)];
+  if (!ReadPostgresCreateTable(*tokens_, Scope(), &name, &table)) return;
+  Table& known = tables_.Named(std::move(name)).second;
   if (known.is_created) return;  // A dump appended to another.
   known.columns = std::move(table.columns);
   known.parents = std::move(table.parents);
@@ -352,94 +270,38 @@ void PostgresScan::ReadCreateTable() {
   known.has_unknown_columns = table.has_unknown_columns;
 }
 
-void PostgresScan::ReadColumnDefinitions(Table* table) {
-  lexer_->TakeByte('(');
-  do {
-    ReadColumnDefinition(table);
-  } while (IsByte(','));
-}
-
-// Up to the `,` or `)` behind it.
-void PostgresScan::ReadColumnDefinition(Table* table) {
-  static constexpr std::array<std::string_view, 7> kNoColumns = {
-      "constraint", "primary", "unique", "check", "foreign", "exclude", "like"};
-  static constexpr std::array<std::string_view, 3> kGeneratedWords = {"generated", "always", "as"};
-  Column* column = nullptr;
-  int depth = 0;
-  std::size_t generated_words = 0;
-  for (bool is_first = true; Next() != PostgresToken::kEnd; is_first = false) {
-    if (depth == 0 && (IsByte(',') || IsByte(')'))) return;
-    if (IsByte(';')) return;
-    if (is_first) {
-      const bool is_name =
-          last_ == PostgresToken::kName ||
-          (last_ == PostgresToken::kWord &&
-           std::find(kNoColumns.begin(), kNoColumns.end(), lexer_->text()) == kNoColumns.end());
-      if (IsWord("like")) table->has_unknown_columns = true;
-      if (is_name) column = &table->columns.emplace_back(Column{std::string(lexer_->text())});
-      continue;
-    }
-    if (generated_words == kGeneratedWords.size() && IsByte('(') && column != nullptr) {
-      column->is_generated = true;
-    }
-    generated_words =
-        generated_words < kGeneratedWords.size() && IsWord(kGeneratedWords[generated_words])
-            ? generated_words + 1
-            : 0;
-    if (IsByte('(')) ++depth;
-    if (IsByte(')')) --depth;
-  }
-}
-
-// INHERITS (parent), PARTITION OF parent, PARTITION BY ..., OF type, AS query.
-void PostgresScan::ReadTableTail(Table* table) {
-  while (last_ != PostgresToken::kEnd && !IsByte(';')) {
-    Next();
-    if (IsWord("inherits") && lexer_->TakeByte('(')) {
-      do {
-        PostgresName parent;
-        if (!ReadName(&parent)) return SkipRest();
-        table->parents.push_back(std::move(parent));
-      } while (lexer_->TakeByte(','));
-    } else if (IsWord("partition")) {
-      Next();
-      PostgresName parent;
-      if (IsWord("by")) table->is_partitioned = true;
-      if (IsWord("of") && ReadName(&parent)) table->parents.push_back(std::move(parent));
-    } else if (IsWord("as") || IsWord("of")) {
-      table->has_unknown_columns = true;
-      return SkipRest();
-    }
-  }
-}
-
 void PostgresScan::ReadSet() {
-  Next();
-  if (IsWord("local") || IsWord("session")) Next();
+  tokens_->Next();
+  if (tokens_->IsWord("local") || tokens_->IsWord("session")) tokens_->Next();
   const std::string name(lexer_->text());
-  if (last_ != PostgresToken::kWord) return SkipRest();
-  Next();
-  if (!IsByte('=') && !IsWord("to")) return SkipRest();
-  Next();
+  if (tokens_->last() != PostgresToken::kWord) return tokens_->SkipRest();
+  tokens_->Next();
+  if (!tokens_->IsByte('=') && !tokens_->IsWord("to")) return tokens_->SkipRest();
+  tokens_->Next();
   if (name == "search_path") {
-    if (lexer_->text() == "$user" && lexer_->TakeByte(',')) Next();
-    schema_ = lexer_->text().empty() || IsByte(';') ? "public" : std::string(lexer_->text());
+    if (lexer_->text() == "$user" && lexer_->TakeByte(',')) tokens_->Next();
+    schema_ =
+        lexer_->text().empty() || tokens_->IsByte(';') ? "public" : std::string(lexer_->text());
     insert_.clear();
   } else if (name == "standard_conforming_strings") {
     lexer_->set_has_backslash_strings(lexer_->text() == "off" || lexer_->text() == "false");
   }
-  SkipRest();
+  tokens_->SkipRest();
 }
 
 // SELECT pg_catalog.set_config('search_path', '', false);
 void PostgresScan::ReadSelect() {
-  if (Next(); !IsWord("pg_catalog") || !lexer_->TakeByte('.')) return SkipRest();
-  if (Next(); !IsWord("set_config") || !lexer_->TakeByte('(')) return SkipRest();
-  if (Next(); last_ != PostgresToken::kString || lexer_->text() != "search_path") return SkipRest();
-  if (!lexer_->TakeByte(',') || Next() != PostgresToken::kString) return SkipRest();
+  if (tokens_->Next(); !tokens_->IsWord("pg_catalog") || !lexer_->TakeByte('.'))
+    return tokens_->SkipRest();
+  if (tokens_->Next(); !tokens_->IsWord("set_config") || !lexer_->TakeByte('('))
+    return tokens_->SkipRest();
+  if (tokens_->Next(); tokens_->last() != PostgresToken::kString || lexer_->text() != "search_path")
+    return tokens_->SkipRest();
+  if (!lexer_->TakeByte(',') || tokens_->Next() != PostgresToken::kString)
+    return tokens_->SkipRest();
   schema_ = lexer_->text().empty() ? "public" : std::string(lexer_->text());
   insert_.clear();
-  SkipRest();
+  tokens_->SkipRest();
 }
 
 // --- Rows.
@@ -467,7 +329,7 @@ bool PostgresScan::IsOurs(Entry& table, const PostgresDialect& dialect) {
     }
     return true;
   }
-  const int match = Match(table.first);
+  const int match = tables_.Match(table.first);
   if (match <= target_match_) return false;
   target_ = &table;
   target_match_ = match;
@@ -610,14 +472,14 @@ bool PostgresScan::ReadFirstTuple() {
   int depth = 0;
   std::size_t tokens = 0;  // Of this value.
   bool is_default = false;
-  while (Next() != PostgresToken::kEnd) {
-    if (IsByte(';')) {
+  while (tokens_->Next() != PostgresToken::kEnd) {
+    if (tokens_->IsByte(';')) {
       return lexer_->Fail(Status::BadData(lexer_->path(), ": a ';' at byte ", lexer_->offset() - 1,
                                           " stands within the row at byte ", begin));
     }
-    if (IsByte('(') && ++depth == 1) continue;
-    const bool is_end = IsByte(')') && --depth == 0;
-    if (is_end || (IsByte(',') && depth == 1)) {
+    if (tokens_->IsByte('(') && ++depth == 1) continue;
+    const bool is_end = tokens_->IsByte(')') && --depth == 0;
+    if (is_end || (tokens_->IsByte(',') && depth == 1)) {
       if (is_default && tokens == 1) first_row_defaults_.push_back(first_row_values_ - 1);
       if (is_end && tokens == 0 && first_row_values_ == 1) first_row_values_ = 0;
       if (is_end) return true;
@@ -626,7 +488,7 @@ bool PostgresScan::ReadFirstTuple() {
       continue;
     }
     ++tokens;
-    is_default = IsWord("default");
+    is_default = tokens_->IsWord("default");
   }
   return lexer_->FailCutOff("a row", begin);
 }
@@ -635,10 +497,10 @@ Status PostgresScan::ReadCopyRows(ShardReader& reader, const std::string& path,
                                   std::vector<std::string> columns) {
   PostgresLexer lexer(reader, path, kKeptBytesMax);
   lexer_ = &lexer;
-  Entry& table = *tables_.try_emplace(PostgresName()).first;
+  Entry& table = tables_.Named(PostgresName());
   table.second.has_data = true;
   table.second.named_columns = std::move(columns);
-  expected_ = table.first;
+  tables_.Expect(table.first);
   ReadCopyData(table, 0, /*has_crlf=*/false);
   if (lexer.SkipBlanks()) {
     lexer.Fail(Status::BadData(path, ": more stands behind the end of its rows, at byte ",
@@ -650,101 +512,19 @@ Status PostgresScan::ReadCopyRows(ShardReader& reader, const std::string& path,
 
 // --- The end.
 
-void PostgresScan::Expect(const PostgresName& name) {
-  tables_[name].has_data = true;
-  expected_ = name;
-}
-
-// Parents first. A table that was seen before adds nothing: its columns are there.
-void PostgresScan::AddColumns(const PostgresName& name, std::set<PostgresName>* seen,
-                              std::vector<Column>* columns) const {
-  const auto found = tables_.find(name);
-  if (found == tables_.end() || seen->size() > kParentsMax || !seen->insert(name).second) return;
-  for (const PostgresName& parent : found->second.parents) AddColumns(parent, seen, columns);
-  for (const Column& column : found->second.columns) {
-    const bool is_new = std::none_of(columns->begin(), columns->end(), [&](const Column& known) {
-      return known.name == column.name;
-    });
-    if (is_new) columns->push_back(column);
-  }
-}
-
-std::string PostgresScan::Listed(const std::vector<const Entry*>& tables) const {
-  std::string text;
-  for (std::size_t i = 0; i < tables.size() && i < kNamesShown; ++i) {
-    if (i > 0) text += ", ";
-    text += PostgresNameText(tables[i]->first);
-  }
-  if (tables.size() > kNamesShown) {
-    text += " and " + std::to_string(tables.size() - kNamesShown) + " more";
-  }
-  return text.empty() ? "none" : text;
-}
-
-Result<PostgresScan::Entry*> PostgresScan::Choose(const std::string& path) {
-  std::vector<const Entry*> all;
-  std::vector<Entry*> best;
-  int best_match = wanted_ ? 1 : 0;
-  for (Entry& table : tables_) {
-    if (wanted_ || table.second.has_rows) all.push_back(&table);
-    // Without a request those with rows count; where there are none, the one that is expected.
-    const int match = wanted_                    ? Match(table.first)
-                      : table.second.has_rows    ? 2
-                      : table.first == expected_ ? 1
-                                                 : 0;
-    if (match > best_match) best.clear();
-    best_match = std::max(best_match, match);
-    if (match == best_match && match > 0) best.push_back(&table);
-  }
-  if (best.size() == 1) return best.front();
-  if (!wanted_ && best.empty()) {
-    if (tables_.size() == 1) return &*tables_.begin();
-    for (const Entry& table : tables_) all.push_back(&table);
-    return Status::InvalidArgument(path, ": has no rows of any table; its tables are ",
-                                   Listed(all));
-  }
-  if (best.empty()) {
-    return Status::InvalidArgument(path, ": has no such table; its tables are ", Listed(all));
-  }
-  const std::vector<const Entry*> rivals(best.begin(), best.end());
-  return Status::InvalidArgument(
-      path, wanted_ ? ": has several such tables: " : ": has the tables ", Listed(rivals),
-      "; say which: ", path, "#", PostgresNameText(rivals.front()->first));
-}
-
-// A table without rows is not the same as one whose rows are not here.
-Status PostgresScan::CheckRowless(const std::string& path, const Entry& table) const {
-  if (table.second.has_data) return Status::Ok();
-  const std::string name = PostgresNameText(table.first);
-  if (table.second.is_partitioned) {
-    return Status::InvalidArgument(path, ": ", name, " is partitioned, and its rows are in its ",
-                                   "partitions: name those");
-  }
-  if (has_partition_root_) {
-    return Status::InvalidArgument(path, ": the rows of ", name,
-                                   " may be among those of the table ",
-                                   "whose partition it is: name that one");
-  }
-  return Status::InvalidArgument(path, ": has the table ", name,
-                                 " but not its rows; was it dumped ",
-                                 "with --schema-only or --exclude-table-data?");
-}
-
 Result<ShardLayout> PostgresScan::Finish(const std::string& path) {
-  MR_ASSIGN_OR_RETURN(Entry* const chosen, Choose(path));
+  MR_ASSIGN_OR_RETURN(Entry* const chosen, tables_.Choose(path));
   const Table& table = chosen->second;
   if (!table.problem.empty()) {
     return Status::BadData(path, ": ", PostgresNameText(chosen->first),
                            " can't be read: ", table.problem);
   }
   if (!table.has_rows) {
-    MR_RETURN_IF_ERROR(CheckRowless(path, *chosen));
+    MR_RETURN_IF_ERROR(tables_.CheckRowless(path, *chosen));
     rows_.clear();
     dialect_ = {};
   }
-  std::vector<Column> columns;
-  std::set<PostgresName> seen;
-  AddColumns(chosen->first, &seen, &columns);
+  std::vector<Column> columns = tables_.ColumnsOf(chosen->first);
   const bool knows_columns = table.is_created && !table.has_unknown_columns;
   if (table.named_columns) {
     std::vector<Column> named;

@@ -18,35 +18,22 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "mapreduce/base/status.h"
+#include "mapreduce/formats/postgres_dialect.h"
 #include "mapreduce/formats/postgres_lexer.h"
 #include "mapreduce/formats/postgres_name.h"
+#include "mapreduce/formats/postgres_tables.h"
+#include "mapreduce/formats/postgres_tokens.h"
 #include "mapreduce/io/shard.h"
 #include "mapreduce/io/shard_reader.h"
 
 namespace millrace {
-
-/// How rows stand in a file: ShardLayout.dialect.
-struct PostgresDialect {
-  bool is_insert = false;
-  bool has_crlf = false;         ///< COPY: lines end with CR LF.
-  bool has_backslashes = false;  ///< INSERT: '...' has backslash escapes.
-  /// INSERT: places of generated columns in a tuple, from 0, ascending. They are no columns.
-  std::vector<std::size_t> generated;
-
-  std::string Text() const;
-  /// kInvalidArgument for what Text() does not write.
-  static Result<PostgresDialect> Parse(std::string_view text);
-  friend bool operator==(const PostgresDialect&, const PostgresDialect&) = default;
-};
 
 class PostgresScan {
  public:
@@ -55,7 +42,7 @@ class PostgresScan {
   /// No table: the one that has rows.
   explicit PostgresScan(std::optional<PostgresTableRequest> wanted,
                         std::uint64_t range_bytes = kRangeBytes)
-      : wanted_(std::move(wanted)), range_bytes_(range_bytes) {}
+      : range_bytes_(range_bytes), tables_(std::move(wanted)) {}
 
   /// Reads SQL to its end. Call it again for more, whose offsets count from its own begin; only one
   /// of the texts may have rows. kBadData names path and offset.
@@ -66,7 +53,7 @@ class PostgresScan {
                       std::vector<std::string> columns);
 
   /// Says that there are rows of this table, if it has any, whether or not a comment says so too.
-  void Expect(const PostgresName& name);
+  void Expect(const PostgresName& name) { tables_.Expect(name); }
   /// The same of the table of the last COPY or INSERT.
   void ExpectLast() {
     if (last_header_) Expect(*last_header_);
@@ -76,24 +63,9 @@ class PostgresScan {
   Result<ShardLayout> Finish(const std::string& path);
 
  private:
-  struct Column {
-    std::string name;
-    bool is_generated = false;
-  };
-  struct Table {
-    std::vector<Column> columns;        // Of CREATE TABLE.
-    std::vector<PostgresName> parents;  // INHERITS, PARTITION OF: their columns come first.
-    bool is_created = false;
-    bool is_partitioned = false;
-    bool has_unknown_columns = false;  // LIKE, OF, AS: only the server knows them.
-    bool has_data = false;             // COPY, or "-- Data for Name".
-    bool has_rows = false;
-    bool has_header = false;                                // A COPY or INSERT was seen.
-    std::optional<std::vector<std::string>> named_columns;  // It has a list.
-    std::string problem;                                    // Why its rows can't be read.
-  };
-  using Tables = std::map<PostgresName, Table>;
-  using Entry = Tables::value_type;
+  using Table = PostgresTable;
+  using Column = PostgresColumn;
+  using Entry = PostgresTables::Entry;
 
   // Statements.
   Status ReadStatements();
@@ -105,24 +77,11 @@ class PostgresScan {
   bool RepeatInsert(std::uint64_t begin);
   void ReadCreate();
   void ReadCreateTable();
-  void ReadColumnDefinitions(Table* table);
-  void ReadColumnDefinition(Table* table);
-  void ReadTableTail(Table* table);
   void SkipFunction();
   void ReadSet();
   void ReadSelect();
-
-  // Parts of statements.
-  PostgresToken Next() { return last_ = lexer_->NextToken(); }
-  bool IsWord(std::string_view word) const {
-    return last_ == PostgresToken::kWord && lexer_->text() == word;
-  }
-  bool IsByte(char byte) const {
-    return last_ == PostgresToken::kOther && lexer_->text()[0] == byte;
-  }
-  void SkipRest();  // Of the statement, unless its `;` was the last token.
-  bool ReadName(PostgresName* name);
-  std::vector<std::string> ReadNames();  // (a, b), or nothing.
+  // Of names that don't say.
+  PostgresName Scope() const { return {database_, schema_, ""}; }
 
   // Rows.
   void SetHeader(Entry& table, std::optional<std::vector<std::string>> columns,
@@ -135,28 +94,17 @@ class PostgresScan {
   bool IsOurs(Entry& table, const PostgresDialect& dialect);
   void AddRow(std::uint64_t begin, std::uint64_t end);
 
-  // The end.
-  void AddColumns(const PostgresName& name, std::set<PostgresName>* seen,
-                  std::vector<Column>* columns) const;
-  int Match(const PostgresName& name) const { return wanted_ ? wanted_->Match(name) : 1; }
-  Result<Entry*> Choose(const std::string& path);
-  Status CheckRowless(const std::string& path, const Entry& table) const;
-  std::string Listed(const std::vector<const Entry*>& tables) const;
-
-  const std::optional<PostgresTableRequest> wanted_;
   const std::uint64_t range_bytes_;
   PostgresLexer* lexer_ = nullptr;  // During Read.
-  PostgresToken last_ = PostgresToken::kEnd;
+  PostgresTokens* tokens_ = nullptr;
   bool has_backslash_strings_ = false;
 
-  Tables tables_;
+  PostgresTables tables_;
   std::string database_;
   std::string schema_ = "public";
   int open_dumps_ = 0;  // "-- PostgreSQL database dump" without its "complete" yet.
   std::optional<PostgresName> last_data_;  // Of the last comment "-- Data for Name".
   std::optional<PostgresName> last_header_;
-  std::optional<PostgresName> expected_;
-  bool has_partition_root_ = false;
 
   // The header of the INSERT before: most begin alike.
   std::string insert_;

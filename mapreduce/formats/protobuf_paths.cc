@@ -388,11 +388,13 @@ class ProtobufPathBuilder {
 
   void Fill(ProtobufNode& node) {
     const pb::Descriptor& type = *type_of_.at(&node);
-    std::vector<const pb::FieldDescriptor*> fields;
-    for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i));
+    std::vector<const pb::FieldDescriptor*> fields(static_cast<std::size_t>(type.field_count()));
+    for (int i = 0; i < type.field_count(); ++i)
+      fields[static_cast<std::size_t>(i)] = type.field(i);
     std::sort(fields.begin(), fields.end(),
               [](const auto* a, const auto* b) { return a->number() < b->number(); });
     int required_count = 0;
+    node.fields.reserve(fields.size());
     for (const pb::FieldDescriptor* field : fields) {
       node.fields.push_back(FieldOf(node, *field));
       if (!field->is_required()) continue;

@@ -67,6 +67,14 @@ class RowBlock {
     Separate();
     text_.Append(text);
   }
+  /// A field of at most so many bytes, to be written there. EndField() says where it ended.
+  char* FieldRoom(std::size_t bytes_max) {
+    Separate();
+    return text_.Room(bytes_max);
+  }
+  void EndField(const char* end) {
+    text_.Commit(static_cast<std::size_t>(end - text_.view().data()) - text_.size());
+  }
   void EndRow(std::uint64_t offset, std::string_view raw) {
     text_.Append('\n');
     lines_.push_back(row_);

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "mapreduce/formats/tsv_escapes.h"
+
 namespace millrace {
 namespace {
 
@@ -17,25 +19,6 @@ int HexDigit(char c) {
 }
 
 bool IsOctalDigit(char c) { return c >= '0' && c <= '7'; }
-
-char DecodeLetter(char c) {
-  switch (c) {
-    case 'b':
-      return '\b';
-    case 'f':
-      return '\f';
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'v':
-      return '\v';
-    default:
-      return c;
-  }
-}
 
 // Decodes what follows a backslash at `from` and moves `from` behind it. Requires: from < end.
 char DecodeEscape(const char*& from, const char* end) {
@@ -52,7 +35,7 @@ char DecodeEscape(const char*& from, const char* end) {
     if (from < end && HexDigit(*from) >= 0) value = value * 16 + HexDigit(*from++);
     return static_cast<char>(value);
   }
-  return DecodeLetter(first);
+  return TsvEscapeMeaning(first);
 }
 
 // 'text', with control characters escaped, cut after 40 bytes.

@@ -13,21 +13,29 @@ using namespace millrace;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const std::vector<std::string> columns(kAccessLogColumns.begin(), kAccessLogColumns.end());
-  const auto field = [](const FuzzRow& row, AccessLogField wanted) {
-    return row.fields[static_cast<std::size_t>(wanted)];
-  };
-  const std::vector<FuzzRow> rows = CheckedFuzzRows("accesslog", text, columns);
-  for (const FuzzRow& row : rows) {
-    if (!row.reject.empty()) continue;
-    FUZZ_CHECK(field(row, AccessLogField::kHost) || row.raw.find("- ") != std::string::npos);
-    FUZZ_CHECK(field(row, AccessLogField::kTimestamp).has_value());
-    FUZZ_CHECK(Date::StartsText(*field(row, AccessLogField::kTimestamp)));
-    FUZZ_CHECK(field(row, AccessLogField::kMethod).has_value() ==
-               field(row, AccessLogField::kPath).has_value());
-  }
-  const std::vector<FuzzRow> hosts = ReadFuzzRows("accesslog", text, {"host"}, {}, SIZE_MAX / 2);
+  static const FileFormat format{"accesslog", {}};
+  static const Shard shard{.file = {.path = "/file"}};
+  static const std::vector<std::string> columns(kAccessLogColumns.begin(), kAccessLogColumns.end());
+  static const RowRequest all = FuzzRequest(columns), host = FuzzRequest({"host"});
+  static FuzzRecords rows, hosts;
+  ReadFuzzLines(format, text, all, &rows);
+  FUZZ_CHECK(ReadFuzzRecords({text, format, shard}, host, {}, SIZE_MAX, &hosts).ok());
   FUZZ_CHECK(hosts.size() == rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) FUZZ_CHECK(hosts[i].reject == rows[i].reject);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    FUZZ_CHECK(hosts.reason(i) == rows.reason(i));
+    if (rows.is_reject(i)) continue;
+    const auto& fields = rows.Fields(i);
+    FUZZ_CHECK(fields.size() == columns.size());
+    const auto field = [&](AccessLogField wanted) {
+      return fields[static_cast<std::size_t>(wanted)];
+    };
+    FUZZ_CHECK(field(AccessLogField::kHost) || rows.raw(i).find("- ") != std::string_view::npos);
+    FUZZ_CHECK(field(AccessLogField::kTimestamp).has_value());
+    FUZZ_CHECK(Date::StartsText(*field(AccessLogField::kTimestamp)));
+    FUZZ_CHECK(field(AccessLogField::kMethod).has_value() ==
+               field(AccessLogField::kPath).has_value());
+    FUZZ_CHECK(hosts.Fields(i).size() == 1);
+    FUZZ_CHECK(hosts.Fields(i).front() == field(AccessLogField::kHost));
+  }
   return 0;
 }

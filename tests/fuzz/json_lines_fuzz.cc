@@ -41,7 +41,7 @@ const Json* ColumnOf(const Json& object, std::size_t column) {
   return inside(inside(a, "b"), "c");
 }
 
-bool IsValue(const std::optional<std::string>& field, const Json* value) {
+bool IsValue(const std::optional<std::string_view>& field, const Json* value) {
   if (value == nullptr || value->is_null()) return !field;
   if (!field) return false;
   if (value->is_string()) return *field == value->get_ref<const std::string&>();
@@ -58,17 +58,24 @@ bool HasDepth(std::string_view line) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (const FuzzRow& row : CheckedFuzzRows("jsonl", text, kColumns)) {
-    if (row.raw.find('\0') != std::string::npos || HasDepth(row.raw)) continue;
-    if (row.offset > 0 && row.raw.starts_with("\xEF\xBB\xBF")) continue;
-    const Json line = Json::parse(row.raw, nullptr, /*allow_exceptions=*/false);
-    FUZZ_CHECK(row.reject.empty() || !line.is_object());
+  static const FileFormat format{"jsonl", {}};
+  static const RowRequest request = FuzzRequest(kColumns);
+  static FuzzRecords rows;
+  ReadFuzzLines(format, text, request, &rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string_view raw = rows.raw(i);
+    if (raw.find('\0') != std::string_view::npos || HasDepth(raw)) continue;
+    if (rows.offset(i) > 0 && raw.starts_with("\xEF\xBB\xBF")) continue;
+    const Json line = Json::parse(raw, nullptr, /*allow_exceptions=*/false);
+    FUZZ_CHECK(!rows.is_reject(i) || !line.is_object());
     if (!line.is_object()) {
-      FUZZ_CHECK(!row.reject.empty() || row.raw.find_first_of("eE0123456789") != std::string::npos);
+      FUZZ_CHECK(rows.is_reject(i) || raw.find_first_of("eE0123456789") != std::string_view::npos);
       continue;
     }
-    for (std::size_t i = 0; i < kColumns.size(); ++i) {
-      FUZZ_CHECK(IsValue(row.fields[i], ColumnOf(line, i)));
+    const auto& fields = rows.Fields(i);
+    FUZZ_CHECK(fields.size() == kColumns.size());
+    for (std::size_t column = 0; column < kColumns.size(); ++column) {
+      FUZZ_CHECK(IsValue(fields[column], ColumnOf(line, column)));
     }
   }
   return 0;

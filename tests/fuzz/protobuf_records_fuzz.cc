@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as messages of a fixed type, and as the descriptors of one. The first byte says which.
+// Any bytes as messages of a fixed type, and as the descriptors of one. The first byte says which,
+// and which columns are read.
 //
 // As messages: the same rows in pieces of any size; and protobuf's own parser takes exactly those
 // records that become rows. As descriptors: what is taken for some can be read with, whatever the
@@ -21,6 +22,8 @@ using namespace millrace;
 namespace pb = google::protobuf;
 
 namespace {
+
+const RowRequest kAll{.all = true, .columns = {}};
 
 // A message of each kind of field, which holds itself.
 pb::FileDescriptorProto FileOfTree() {
@@ -63,45 +66,13 @@ pb::FileDescriptorProto FileOfTree() {
   return file;
 }
 
-struct Outcome {
-  std::vector<FuzzRow> rows;
-  bool is_damaged = false;
-  friend bool operator==(const Outcome&, const Outcome&) = default;
-};
-
-Outcome Read(std::string_view text, const Shard& shard, const RowRequest& request,
-             std::size_t piece_bytes) {
-  Outcome outcome;
-  const FileFormat format{"protobuf", {}};
-  const ShardRange range{0, text.size(), 0, UINT64_MAX};
-  FuzzShardReader reader(text, 0, piece_bytes);
-  const auto blocks = OpenRows({reader, shard, range, format, request, std::size_t{1} << 16});
-  FUZZ_CHECK(blocks.ok());
-  LineBlock block;
-  while (true) {
-    const Result<bool> has_more = (*blocks)->Next(&block);
-    outcome.is_damaged = !has_more.ok();
-    if (!has_more.ok() || !*has_more) return outcome;
-    std::size_t i = 0;
-    const auto add = [&] {
-      const SourceRecord& record = (*block.records)[i++];
-      FUZZ_CHECK(text.find(record.raw, record.offset) != std::string_view::npos);
-      outcome.rows.push_back(
-          {{}, record.offset, std::string(record.raw), std::string(block.reject)});
-    };
-    if (!block.reject.empty()) {
-      add();
-      continue;
-    }
-    AnyRowParser().Parse(
-        block,
-        [&](const AnyRow& row, std::string_view) {
-          add();
-          for (const auto& field : row.fields) outcome.rows.back().fields.emplace_back(field);
-        },
-        [](std::string_view, std::string_view) { FUZZ_CHECK(false); });
-    FUZZ_CHECK(i == block.records->size());
-  }
+// Whether it is not damaged.
+bool Read(std::string_view text, const Shard& shard, const RowRequest& request,
+          std::size_t piece_bytes, FuzzRecords* records) {
+  static const FileFormat format{"protobuf", {}};
+  return ReadFuzzRecords({text, format, shard, std::size_t{1} << 16, /*prefix_bytes_max=*/10},
+                         request, {}, piece_bytes, records)
+      .ok();
 }
 
 Shard ShardOf(const std::string& dialect) {
@@ -112,7 +83,7 @@ Shard ShardOf(const std::string& dialect) {
   return shard;
 }
 
-void CheckMessages(std::string_view text) {
+void CheckMessages(std::string_view text, std::size_t which) {
   static const pb::FileDescriptorProto file = FileOfTree();
   static const std::string dialect = [] {
     pb::FileDescriptorSet set;
@@ -124,18 +95,23 @@ void CheckMessages(std::string_view text) {
   static pb::DescriptorPool pool;
   static const pb::Descriptor* const type = pool.BuildFile(file)->message_type(0);
   static pb::DynamicMessageFactory factory;
-  const Shard shard = ShardOf(dialect);
-  RowRequest request;
-  for (const char* path :
-       {"i", "s", "f.1", "n.0", "left.left.s", "all.1.i", "a", "b.d", "m.k.i", "m..left.s"})
-    request.columns.push_back({path, path, 0});
-  const Outcome outcome = Read(text, shard, request, SIZE_MAX / 2);
-  FUZZ_CHECK(outcome == Read(text, shard, request, 1 + text.size() % 7));
-  const Outcome all = Read(text, shard, {.all = true, .columns = {}}, SIZE_MAX / 2);
-  FUZZ_CHECK(all.rows.size() == outcome.rows.size() && all.is_damaged == outcome.is_damaged);
-  for (const FuzzRow& row : outcome.rows) {
-    const std::unique_ptr<pb::Message> message(factory.GetPrototype(type)->New());
-    FUZZ_CHECK(message->ParseFromString(row.raw) == row.reject.empty());
+  static const Shard shard = ShardOf(dialect);
+  static const RowRequest requests[] = {
+      FuzzRequest({"i", "s", "f.1", "m.k.i"}), FuzzRequest({"left.left.s", "all.1.i", "n.0"}),
+      FuzzRequest({"a", "b.d", "m..left.s"}), FuzzRequest({"d", "all", "m", "b"}), kAll};
+  static FuzzRecords rows, again;
+  const RowRequest& request = requests[which % std::size(requests)];
+  const bool is_whole = Read(text, shard, request, SIZE_MAX, &rows);
+  FUZZ_CHECK(is_whole == Read(text, shard, request, 1 + text.size() % 7, &again));
+  FUZZ_CHECK(rows == again);
+  const std::size_t columns =
+      request.all ? static_cast<std::size_t>(type->field_count()) : request.columns.size();
+  static const std::unique_ptr<pb::Message> message(factory.GetPrototype(type)->New());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string_view raw = rows.raw(i);
+    FUZZ_CHECK(message->ParseFromArray(raw.data(), static_cast<int>(raw.size())) ==
+               !rows.is_reject(i));
+    if (!rows.is_reject(i)) FUZZ_CHECK(rows.Fields(i).size() == columns);
   }
 }
 
@@ -148,9 +124,9 @@ void CheckDescriptors(std::string_view bytes) {
   const Result<std::shared_ptr<const ProtobufSchema>> schema = ProtobufSchema::Of(*dialect);
   FUZZ_CHECK(schema.ok() && !(*schema)->Columns().empty());
   const std::string records("\x00\x02\x08\x01\x03\x0A\x01x\x05\x0A\x03\x08\x01\x10", 14);
-  const Outcome outcome =
-      Read(records, ShardOf(*dialect), {.all = true, .columns = {}}, SIZE_MAX / 2);
-  FUZZ_CHECK(outcome.rows.size() == 4 || outcome.is_damaged);
+  static FuzzRecords rows;
+  const bool is_whole = Read(records, ShardOf(*dialect), kAll, SIZE_MAX, &rows);
+  FUZZ_CHECK(rows.size() == 4 || !is_whole);
 }
 
 }  // namespace
@@ -160,7 +136,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (data[0] % 2 == 0) {
-    CheckMessages(bytes);
+    CheckMessages(bytes, data[0] / 2);
   } else {
     CheckDescriptors(bytes);
   }

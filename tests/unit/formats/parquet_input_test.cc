@@ -39,13 +39,41 @@ TEST_F(ParquetInputTest, EachTypeHasItsText) {
       {"65535::USMALLINT", "65535"},
       {"4294967295::UINTEGER", "4294967295"},
       {"18446744073709551615::UBIGINT", "18446744073709551615"},
+      {"9223372036854775807::BIGINT", "9223372036854775807"},
+      {"0::BIGINT", "0"},
+      {"(-1)::INTEGER", "-1"},
+      {"100000000::BIGINT", "100000000"},
+      {"10000000000000000::UBIGINT", "10000000000000000"},
+      {"170141183460469231731687303715884105727::HUGEINT", "1.7014118346046923e+38"},
+      {"(-5)::HUGEINT", "-5"},
       {"0.1::DOUBLE", "0.1"},
       {"1e300::DOUBLE", "1e+300"},
       {"'-0'::DOUBLE", "-0"},
       {"'nan'::DOUBLE", "nan"},
+      {"'-nan'::DOUBLE", "nan"},
       {"'-inf'::DOUBLE", "-inf"},
+      {"'inf'::DOUBLE", "inf"},
+      {"100000::DOUBLE", "1e+05"},
+      {"123456::DOUBLE", "123456"},
+      {"0.0001::DOUBLE", "1e-04"},
+      {"(-1234.56)::DOUBLE", "-1234.56"},
+      {"'1.7976931348623157e308'::DOUBLE", "1.7976931348623157e+308"},
+      {"'5e-324'::DOUBLE", "5e-324"},
       {"0.1::FLOAT", "0.1"},
+      {"'-inf'::FLOAT", "-inf"},
+      {"'nan'::FLOAT", "nan"},
+      {"16777216::FLOAT", "16777216"},
+      {"'1e-45'::FLOAT", "1e-45"},
       {"12.50::DECIMAL(4,2)", "12.50"},
+      {"0::DECIMAL(4,0)", "0"},
+      {"0::DECIMAL(4,4)", "0.0000"},
+      {"(-9999)::DECIMAL(4,0)", "-9999"},
+      {"(-0.999999999)::DECIMAL(9,9)", "-0.999999999"},
+      {"(-999999999999999999)::DECIMAL(18,0)", "-999999999999999999"},
+      {"'-9999999999999999999.9999999999999999999'::DECIMAL(38,19)",
+       "-9999999999999999999.9999999999999999999"},
+      {"'10000000000000000000'::DECIMAL(20,0)", "10000000000000000000"},
+      {"'1844674407370955161.6'::DECIMAL(38,1)", "1844674407370955161.6"},
       {"(-0.05)::DECIMAL(9,2)", "-0.05"},
       {"123456789012345.678::DECIMAL(18,3)", "123456789012345.678"},
       {"'-99999999999999999999999999999999999999'::DECIMAL(38,0)",
@@ -56,6 +84,23 @@ TEST_F(ParquetInputTest, EachTypeHasItsText) {
       {"DATE '0001-01-01'", "0001-01-01"},
       {"DATE '1969-12-31'", "1969-12-31"},
       {"DATE '2000-02-29'", "2000-02-29"},
+      {"DATE '0044-03-15 (BC)'", "-0043-03-15"},
+      {"DATE '0001-12-31 (BC)'", "0000-12-31"},
+      {"DATE '12026-01-09'", "12026-01-09"},
+      {"DATE '5877642-06-25 (BC)'", "-5877641-06-25"},
+      {"DATE '5881580-07-10'", "5881580-07-10"},
+      {"DATE 'infinity'", "infinity"},
+      {"DATE '-infinity'", "-infinity"},
+      {"TIMESTAMP '0044-03-15 (BC) 12:00:00.000001'", "-0043-03-15T12:00:00.000001"},
+      {"TIMESTAMP '290309-12-22 (BC) 00:00:00'", "-290308-12-22T00:00:00"},
+      {"TIMESTAMP '294247-01-10 04:00:54.775806'", "294247-01-10T04:00:54.775806"},
+      {"TIMESTAMP 'infinity'", "infinity"},
+      {"TIMESTAMPTZ '-infinity'", "-infinity"},
+      {"TIMESTAMP_S '1969-12-31 23:59:59'", "1969-12-31T23:59:59"},
+      {"TIMESTAMP_MS '1969-12-31 23:59:59.999'", "1969-12-31T23:59:59.999"},
+      {"TIMESTAMP_NS '1969-12-31 23:59:59.999999999'", "1969-12-31T23:59:59.999999999"},
+      {"TIMESTAMP_NS '2026-11-26 10:00:00.000001'", "2026-11-26T10:00:00.000001"},
+      {"TIMESTAMPTZ '1969-12-31 23:59:59.25+00'", "1969-12-31T23:59:59.250Z"},
       {"TIMESTAMP '2026-11-26 10:00:00'", "2026-11-26T10:00:00"},
       {"TIMESTAMP '2026-11-26 23:59:59.999999'", "2026-11-26T23:59:59.999999"},
       {"TIMESTAMP '1969-12-31 23:59:59.5'", "1969-12-31T23:59:59.500"},
@@ -94,9 +139,22 @@ TEST_F(ParquetInputTest, NumbersAndDatesAreDuckDbs) {
       "((hash(i + 1) % 99999) / 10000 - 5)::DECIMAL(9,4) AS b, "
       "DATE '1582-10-15' + (hash(i + 2) % 300000)::INTEGER AS c, "
       "CASE WHEN i % 7 = 0 THEN NULL ELSE i END AS d, "
-      "hash(i + 3) AS e FROM range(20000) t(i)");
+      "hash(i + 3) AS e, "
+      "(hash(i + 4) >> (hash(i + 5) % 64)::INTEGER)::UBIGINT AS f, "
+      "-((hash(i + 6) >> (1 + hash(i + 7) % 63)::INTEGER)::BIGINT) AS g, "
+      "((hash(i + 8) % 19999)::INTEGER - 9999)::DECIMAL(4,0) AS m, "
+      "((hash(i + 9) % 1999) - 999.0)::DECIMAL(4,1) AS h, "
+      "((hash(i + 10) >> (20 + hash(i + 11) % 44)::INTEGER) / 10000.0)::DECIMAL(18,4) AS j, "
+      "-(hash(i + 12)::HUGEINT * (hash(i + 13) % 1000000))::DECIMAL(38,11) AS k, "
+      "DATE '0001-01-01' - (hash(i + 14) % 2000000)::INTEGER + 1000000 AS l "
+      "FROM range(20000) t(i)");
   const std::vector<FileRow> rows = Rows(Path("rows.parquet"));
-  const TextRows expected = Query("SELECT * FROM " + SqlText(Path("rows.parquet")));
+  // Dates before our era are told differently.
+  const TextRows expected = Query(
+      "SELECT * REPLACE (CASE WHEN year(l) < 0 THEN '-' ELSE '' END || lpad(abs(year(l))::VARCHAR, "
+      "4, '0') || '-' || lpad(month(l)::VARCHAR, 2, '0') || '-' || lpad(day(l)::VARCHAR, 2, '0') "
+      "AS l) FROM " +
+      SqlText(Path("rows.parquet")));
   ASSERT_EQ(rows.size(), expected.size());
   for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i].fields, expected[i]) << i;
 }

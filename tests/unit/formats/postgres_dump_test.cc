@@ -362,6 +362,27 @@ TEST(PostgresDumpTest, RejectsRowsWithOtherColumns) {
   }
 }
 
+// Where a value that is no literal ends is where the plan has it end, too.
+TEST(PostgresDumpTest, RejectsBodiesInDollarsAndNumbersThatAreExpressions) {
+  const TextFile file("dump.sql",
+                      "INSERT INTO t (a, b) VALUES (1, $$x)$$), (2, $t$x), ('$t$), (3, -$$)$$), "
+                      "(4, 5-3), (5--five (\n, 50), (6e-3, -1.5E+7), (7/* ) */, +7);\n",
+                      "pgdump");
+  const std::vector<FileRow> rows = file.Rows();
+  ASSERT_EQ(rows.size(), 7u);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(rows[i].reject, "value 2 is no literal; only the server knows what it is") << i;
+  EXPECT_EQ(rows[0].raw, "(1, $$x)$$)");
+  EXPECT_EQ(rows[1].raw, "(2, $t$x), ('$t$)");
+  EXPECT_EQ(rows[2].raw, "(3, -$$)$$)");
+  EXPECT_EQ(rows[4].fields, (Fields{"5", "50"}));
+  EXPECT_EQ(rows[5].fields, (Fields{"6e-3", "-1.5E+7"}));
+  EXPECT_EQ(rows[6].fields, (Fields{"7", "+7"}));
+  for (std::uint64_t cut = 0; cut < file.text().size(); ++cut) {
+    ASSERT_EQ(file.RowsOfRanges({}, {cut}, 3), rows);
+  }
+}
+
 TEST(PostgresDumpTest, RejectsWhatIsNoLiteral) {
   const TextFile file("dump.sql",
                       "INSERT INTO t (a, b) VALUES (1, now()), (2, DEFAULT), (3, 'a' || ')'), "
