@@ -132,7 +132,7 @@ class Unstable {
  private:
   // As a hash table of pointers would have it: addresses are others in each process.
   static std::int64_t FirstInHashOrder() {
-    constexpr std::uintptr_t kBuckets = 97;
+    constexpr std::uintptr_t kBuckets = 65521;  // Two processes hardly agree on one.
     const std::vector<std::int64_t> objects(kBuckets);
     const auto bucket = [](const std::int64_t& object) {
       return reinterpret_cast<std::uintptr_t>(&object) / sizeof object % kBuckets;
