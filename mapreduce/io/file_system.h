@@ -63,7 +63,8 @@ class MappedFile {
 /// What a file is for.
 enum class FileUse {
   kKept,     ///< An input, or an output that will be synced.
-  kScratch,  ///< Written once, read once from front to back by each reader, removed.
+  kScratch,  ///< Written once, read once from front to back by each reader, removed; in the page
+             ///< cache, as far as it has room.
   kMapped,   ///< Read by Map(), again and again: stays in the page cache.
 };
 

@@ -15,8 +15,10 @@
 namespace millrace {
 namespace {
 
-// In the page cache: write-back of what will be synced starts every so many bytes.
+// Where there is no O_DIRECT: write-back of what will be synced starts every so many bytes.
 constexpr std::uint64_t kWriteBackBytes = std::uint64_t{8} << 20;
+// What is appended to a file in the page cache is copied by the system anyway: once is enough.
+constexpr std::size_t kUnbufferedBytesMin = std::size_t{64} << 10;
 
 }  // namespace
 
@@ -34,6 +36,8 @@ LocalWriteFile::~LocalWriteFile() {
 }
 
 Status LocalWriteFile::Append(std::string_view bytes) {
+  if (use_ != FileUse::kKept && filled_ == 0 && bytes.size() >= kUnbufferedBytesMin)
+    return Keep(WriteAll(bytes.data(), bytes.size()));
   while (!bytes.empty()) {
     VirtualBuffer& buffer = buffers_[filling_];
     if (buffer.data() == nullptr) {
@@ -50,11 +54,11 @@ Status LocalWriteFile::Append(std::string_view bytes) {
   return Status::Ok();
 }
 
-// Gives the full buffer to the thread behind and takes the other one.
+// Gives the full buffer to the thread behind and takes the other one; without a thread, writes it.
 Status LocalWriteFile::HandOver() {
   MR_RETURN_IF_ERROR(WaitUntilIdle());
-  if (!thread_.joinable()) {
-    SetDirect(use_ != FileUse::kMapped);
+  if (use_ == FileUse::kKept && !thread_.joinable()) {
+    SetDirect(true);
     StartThread();
   }
   filled_ = 0;

@@ -33,7 +33,7 @@ TEST_F(LocalWriteFileTest, HoldsWhatWasAppendedWhateverTheSize) {
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, kBuffer - 1, kBuffer, kBuffer + 1,
                                   2 * kBuffer, 5 * kBuffer + 4097}) {
     for (const std::size_t piece_bytes : {std::size_t{4096}, std::size_t{70'001}, 3 * kBuffer}) {
-      for (const FileUse use : {FileUse::kKept, FileUse::kScratch}) {
+      for (const FileUse use : {FileUse::kKept, FileUse::kScratch, FileUse::kMapped}) {
         const std::string path = Path(std::to_string(++number));
         const std::string content = SomeText(bytes, bytes + piece_bytes);
         ASSERT_TRUE(Write(path, content, piece_bytes, use).ok());
@@ -54,20 +54,43 @@ TEST_F(LocalWriteFileTest, AppendsGoOnBehindASync) {
   EXPECT_TRUE(Contents(Path("f")) == content);
 }
 
+// Small pieces wait for a large one's turn, and the other way round.
+TEST_F(LocalWriteFileTest, KeepsTheOrderOfSmallAndLargePieces) {
+  const std::string content = SomeText(6 * kBuffer, 4);
+  for (const FileUse use : {FileUse::kKept, FileUse::kScratch}) {
+    const std::string path = Path("mixed-" + std::to_string(static_cast<int>(use)));
+    auto file = *files_.Create(path, use);
+    std::size_t at = 0;
+    for (int i = 0; at < content.size(); ++i) {
+      const std::string_view piece =
+          std::string_view(content).substr(at, i % 3 == 0 ? 300'000 : i % 3 == 1 ? 17 : 500'000);
+      ASSERT_TRUE(file->Append(piece).ok());
+      at += piece.size();
+    }
+    ASSERT_TRUE(file->Close().ok());
+    EXPECT_TRUE(Contents(path) == content);
+  }
+}
+
 // Whichever system call fails, of the writer's or of the thread behind it: somebody is told.
 TEST_F(LocalWriteFileTest, NoFailedCallGoesUntold) {
   const std::string content = SomeText(4 * kBuffer + 10, 2);
-  for (std::uint64_t nth = 1;; ++nth) {
-    const std::string path = Path("f" + std::to_string(nth));
-    failpoint::Arm("io", FailpointAction::kError, nth);
-    const Status status = Write(path, content, 100'000, FileUse::kScratch);
-    const bool was_hit = failpoint::HitCount("io") >= nth;
-    failpoint::DisarmAll();
-    EXPECT_EQ(status.ok(), !was_hit) << "call " << nth;
-    if (!was_hit) {
-      EXPECT_GE(nth, 7u);  // Create, five writes, close.
-      EXPECT_TRUE(Contents(path) == content);
-      break;
+  for (const FileUse use : {FileUse::kKept, FileUse::kScratch}) {
+    for (std::uint64_t nth = 1;; ++nth) {
+      const std::string path =
+          Path(std::to_string(static_cast<int>(use)) + "-" + std::to_string(nth));
+      failpoint::Arm("io", FailpointAction::kError, nth);
+      const Status status = Write(path, content, 100'000, use);
+      const bool was_hit = failpoint::HitCount("io") >= nth;
+      failpoint::DisarmAll();
+      // The hints that start the write-back of what is kept fail in silence.
+      if (use == FileUse::kScratch) EXPECT_EQ(status.ok(), !was_hit) << "call " << nth;
+      if (status.ok()) EXPECT_TRUE(Contents(path) == content);
+      if (!was_hit) {
+        EXPECT_TRUE(status.ok());
+        EXPECT_GE(nth, 7u);  // Create, five writes, close.
+        break;
+      }
     }
   }
 }
