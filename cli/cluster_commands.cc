@@ -23,6 +23,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Where `scripts/cluster` and all examples have a master listen.
+constexpr char kDefaultMaster[] = "tcp://127.0.0.1:5801";
+
 const char* StateName(RunState state) {
   switch (state) {
     case RunState::kQueued:
@@ -71,7 +74,7 @@ std::string StatusText(const ClusterStatus& status) {
   if (status.runs.empty()) text = "no runs\n";
   for (const RunStatus& run : status.runs) text += RunLine(run);
   if (status.workers.empty()) return text + "\nno workers; `millrace worker` starts one\n";
-  text += "\n" + Padded("worker", 20) + Padded("host", 24) + Padded("slots", 10) +
+  text += "\n" + Padded("worker", 21) + Padded("host", 24) + Padded("slots", 10) +
           Padded("memory", 14) + "endpoint\n";
   for (const WorkerStatus& worker : status.workers) {
     text += Padded(std::to_string(worker.worker.value), 21) + Padded(Printable(worker.host), 24) +
@@ -135,13 +138,10 @@ std::string Dump(const Json& json) {
 }
 
 Result<std::unique_ptr<ClusterClient>> ConnectTo(const Arguments& arguments) {
-  if (!arguments.Has("--master")) {
-    return Status::InvalidArgument("--master is missing; say where the master listens: --master ",
-                                   "tcp://HOST:PORT");
-  }
   MR_ASSIGN_OR_RETURN(const std::optional<KeyFolder> keys,
                       KeysFlag(arguments, KeyHolder::kSubmitter));
-  return ClusterClient::Connect(arguments.Get("--master"), keys);
+  return ClusterClient::Connect(
+      arguments.Has("--master") ? arguments.Get("--master") : kDefaultMaster, keys);
 }
 
 int Fail(const Status& status) {

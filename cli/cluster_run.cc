@@ -61,9 +61,19 @@ Status StatusOf(const RunStatus& status) {
                        status.message);
 }
 
+// Whether the end of the run tells what this failure ("stage-1 map task 1, attempt 1 on host: …")
+// does: it is printed last, once.
+bool EndTells(const RunStatus& status, const std::string& failure) {
+  const std::size_t cause = failure.find(": ");
+  return status.state == RunState::kFailed && cause != std::string::npos &&
+         status.message.ends_with(std::string_view(failure).substr(cause));
+}
+
 void Show(const RunStatus& status, ConsoleProgress* progress) {
   if (progress == nullptr) return;
-  for (const std::string& failure : status.failures) progress->Say(failure);
+  for (const std::string& failure : status.failures) {
+    if (!EndTells(status, failure)) progress->Say(failure);
+  }
   std::string stage = status.phase.empty() ? "publish" : status.phase;
   if (status.state == RunState::kQueued) stage = "waiting for a worker";
   Progress shown;

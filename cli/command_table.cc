@@ -12,6 +12,8 @@ const FlagSpec kScratch = {"--scratch", "DIR", "where spills go (default: hidden
 const FlagSpec kSplitSize = {"--split-size", "SIZE",
                              "what one map task reads (default: by input size and cores)"};
 const FlagSpec kMaster = {"--master", "ENDPOINT", "the cluster: tcp://HOST:PORT of its master"};
+const FlagSpec kAnyMaster = {"--master", "ENDPOINT",
+                             "the cluster's master (default tcp://127.0.0.1:5801)"};
 const FlagSpec kKeys = {"--keys", "DIR", "prove who this is: a folder that millrace keygen made"};
 const FlagSpec kFormat = {"--format", "FORMAT", "what the files are, where their names don't tell"};
 const FlagSpec kDate = {"--date", "YYYY-MM-DD", "for {date} in a pattern"};
@@ -186,21 +188,21 @@ std::vector<CommandSpec> MakeCommands() {
       {"status",
        "[RUN]",
        "what a cluster is at: its runs and workers, or one run",
-       "  millrace status --master tcp://127.0.0.1:5801\n"
-       "  millrace status --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
-       {kMaster, kKeys, {"--json", "", "as JSON"}}},
+       "  millrace status\n"
+       "  millrace status --master tcp://10.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
+       {kAnyMaster, kKeys, {"--json", "", "as JSON"}}},
       {"watch",
        "[RUN]",
        "follow a run of a cluster to its end; its exit code is the run's",
-       "  millrace watch --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n"
+       "  millrace watch --master tcp://10.0.0.1:5801 toplist-8c2f90ab11de07f3\n"
        "\n"
        "Without RUN: the only one that is open. Ctrl-C stops watching, not the run.\n",
-       {kMaster, kKeys, kQuiet}},
+       {kAnyMaster, kKeys, kQuiet}},
       {"cancel",
        "RUN",
        "end a run of a cluster; it publishes nothing",
-       "  millrace cancel --master tcp://127.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
-       {kMaster, kKeys}},
+       "  millrace cancel --master tcp://10.0.0.1:5801 toplist-8c2f90ab11de07f3\n",
+       {kAnyMaster, kKeys}},
       {"keygen",
        "DIR",
        "make the keys of a cluster, or one more",

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "cli/console.h"
 #include "mapreduce/base/size.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kBarInterval{100};
 constexpr std::chrono::seconds kLineInterval{5};
+constexpr std::chrono::seconds kSameLineInterval{60};
 constexpr std::size_t kBarColumnsMax = 30;
 constexpr std::size_t kBarColumnsMin = 5;
 
@@ -92,14 +94,17 @@ void ConsoleProgress::OnProgress(const Progress& progress) {
   const Clock::duration interval =
       style_.is_terminal ? Clock::duration(kBarInterval) : Clock::duration(kLineInterval);
   if (now - shown_at_ < interval) return;
-  shown_at_ = now;
   const double seconds = std::chrono::duration<double>(now - stage_start_).count();
   if (style_.is_terminal) {
     has_bar_ = true;
     WriteStderr("\r" + ProgressBar(progress, seconds, style_) + "\033[K");
   } else {
-    PrintMessage(ProgressLine(progress, seconds));
+    std::string line = ProgressLine(progress, seconds);
+    if (line == line_ && now - shown_at_ < kSameLineInterval) return;
+    PrintMessage(line);
+    line_ = std::move(line);
   }
+  shown_at_ = now;
 }
 
 void ConsoleProgress::OnWarning(std::string_view warning) {

@@ -3,7 +3,7 @@
 #define CLI_PROGRESS_H_
 
 // How far a run is, on stderr: a bar that is redrawn where stderr is a terminal, otherwise a plain
-// line every five seconds, so that logs stay short.
+// line every five seconds, or every minute while it says the same, so that logs stay short.
 
 #include <chrono>
 #include <cstddef>
@@ -43,6 +43,7 @@ class ConsoleProgress : public ProgressSink {
   const ProgressStyle style_;
   Mutex mutex_;
   std::string stage_ MR_GUARDED_BY(mutex_);
+  std::string line_ MR_GUARDED_BY(mutex_);  // The last one printed.
   Clock::time_point stage_start_ MR_GUARDED_BY(mutex_);
   Clock::time_point shown_at_ MR_GUARDED_BY(mutex_);
   bool has_bar_ MR_GUARDED_BY(mutex_) = false;

@@ -131,10 +131,14 @@ void Scheduler::CheckStuck() {
     }
     const std::uint64_t since = stuck_since_ms_.try_emplace(id, now_ms_).first->second;
     if (now_ms_ - since < options_.no_worker_ms) continue;
-    EndRunWith(run, Status::Unavailable(
-                        "no worker with ", FormatBytes(memory), " of memory a slot came within ",
-                        options_.no_worker_ms / 1000, " s: ask for less with --memory, or start ",
-                        "one (`millrace worker --memory`)"));
+    const std::uint64_t seconds = options_.no_worker_ms / 1000;
+    EndRunWith(run, memory == 0 ? Status::Unavailable("no worker came within ", seconds,
+                                                      " s: start one (`millrace worker`)")
+                                : Status::Unavailable(
+                                      "no worker with ", FormatBytes(memory),
+                                      " of memory a slot came within ", seconds,
+                                      " s: ask for less with --memory, or start one (`millrace ",
+                                      "worker --memory`)"));
   }
 }
 

@@ -236,6 +236,8 @@ TEST_F(BehaviourTest, FailuresExitAsTheyDoLocally) {
   const ProcessResult named = RunAtMaster(runs[0] + module);
   EXPECT_THAT(named.err,
               AllOf(HasSubstr("map task 0"), HasSubstr("a.txt"), HasSubstr("a bad day")));
+  // What ended the run is told once: as its end.
+  EXPECT_EQ(named.err.find("a bad day"), named.err.rfind("a bad day")) << named.err;
 }
 
 TEST_F(BehaviourTest, InputThatIsGoneAtTheWorkersIsNamed) {

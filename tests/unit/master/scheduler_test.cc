@@ -532,6 +532,16 @@ TEST(SchedulerTest, EndsARunForWhichNoWorkerCame) {
             "or start one (`millrace worker --memory`)");
 }
 
+TEST(SchedulerTest, TellsOfNoMemoryWhereNoneWasAskedFor) {
+  SchedulerOptions options;
+  TestMaster master(options);
+  master.Submit(MapOnly("run", 1));
+  master.Advance(options.no_worker_ms);
+  master.Advance(2 * options.heartbeat_ms);
+  EXPECT_EQ(master.StatusOf("run").message,
+            "no worker came within 600 s: start one (`millrace worker`)");
+}
+
 TEST(SchedulerTest, WaitsAnewAfterAWorkerHasCome) {
   SchedulerOptions options;
   TestMaster master(options);
