@@ -27,8 +27,9 @@ struct FileValue {
 /// One command with what was written behind it, as text.
 struct Arguments {
   const CommandSpec* command = nullptr;
-  std::vector<std::string> words;                          ///< As written, behind the command.
-  std::string argument;                                    ///< JOB, OUT or SHELL; "" if left out.
+  std::vector<std::string> words;  ///< As written, behind the command.
+  std::string argument;            ///< JOB, OUT or SHELL; "" if left out.
+  std::string argument_place;      ///< Where a job file has it; "" if it is none's.
   std::map<std::string, std::vector<std::string>> values;  ///< By flag; a switch has {""}.
   std::vector<FileValue> from_file;  ///< Those of `values` that a job file gave.
 

@@ -228,13 +228,15 @@ class Reader {
     std::vector<std::string> keys = {kJobKey};
     for (const FlagSpec& flag : command_.flags) keys.push_back(KeyOf(flag));
     return Mistake(at, "unknown key ", Printable(key), DidYouMean(key, keys),
-                   "; keys are the flags of `millrace ", command_.name, " --help`, without dashes");
+                   "; keys are the flags of `millrace ", command_.name,
+                   " --help`, without dashes; ", "a job's parameters stand below [param]");
   }
 
   Status ReadJob(const toml::node& node, const toml::source_position& at) {
     const auto* const name = node.as_string();
     if (name == nullptr) return Mistake(at, "job must be a string, not ", TypeName(node));
     file_.job = name->get();
+    file_.job_place = Place(at);
     const bool is_name = !file_.job.empty() && file_.job[0] != '-' &&
                          !file_.job.ends_with(".toml") && file_.job.find('\0') == std::string::npos;
     if (is_name) return Status::Ok();

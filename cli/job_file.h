@@ -29,6 +29,7 @@ namespace millrace {
 
 struct JobFile {
   std::string job;
+  std::string job_place;          ///< "nightly.toml:1:7"; "" where the file names no job.
   std::vector<FileValue> values;  ///< In the order of the file; an array gives several.
 };
 

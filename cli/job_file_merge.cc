@@ -45,6 +45,7 @@ class Merge {
   Merge(const Arguments& given, const JobFile& file) : given_(given), file_(file) {
     merged_.command = given.command;
     merged_.argument = file.job;
+    merged_.argument_place = file.job_place;
   }
 
   Result<Arguments> Run(const InputNames& input_names) {
@@ -254,6 +255,10 @@ Status WithPlaces(const Arguments& arguments, const Status& error) {
     if (NamesOf(flag) != ValueNames::kRequired) continue;
     if (FindFlag(*arguments.command, "--" + name) == nullptr) continue;
     misplaced = "; to mean the flag --" + name + ", move it above the first [table]";
+  }
+  if (values.empty() && !arguments.argument_place.empty() &&
+      HasWord(error.message(), Printable(arguments.argument))) {
+    places = "; set in " + arguments.argument_place;
   }
   std::string start;
   std::error_code code;

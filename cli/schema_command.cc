@@ -62,10 +62,15 @@ std::string Text(const FileSchema& schema) {
   return text;
 }
 
+// A path or a name that is not UTF-8 must not cost the whole line.
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+}
+
 Json ToJson(const FileSchema& schema, const std::vector<std::string>& drift) {
   Json json;
-  json["path"] = Printable(schema.path);
-  json["format"] = Printable(schema.format);
+  json["path"] = schema.path;
+  json["format"] = schema.format;
   json["compression"] = CompressionName(schema.compression);
   json["bytes"] = schema.stored_bytes;
   json["is_split"] = schema.why_whole.empty();
@@ -74,12 +79,11 @@ Json ToJson(const FileSchema& schema, const std::vector<std::string>& drift) {
   json["rejects"] = schema.rejects;
   json["columns"] = Json::array();
   for (const ColumnSchema& column : schema.columns) {
-    json["columns"].push_back({{"name", Printable(column.name)},
-                               {"kind", ValueKindName(column.kind)},
-                               {"null", column.has_null}});
+    json["columns"].push_back(
+        {{"name", column.name}, {"kind", ValueKindName(column.kind)}, {"null", column.has_null}});
   }
   json["drift"] = Json::array();
-  for (const std::string& sentence : drift) json["drift"].push_back(Printable(sentence));
+  for (const std::string& sentence : drift) json["drift"].push_back(sentence);
   return json;
 }
 
@@ -96,7 +100,7 @@ Result<bool> ShowSchemas(const Arguments& arguments) {
     has_drift = has_drift || !drift.empty();
     std::string text;
     if (arguments.Has("--json")) {
-      text = ToJson(schema, drift).dump() + "\n";
+      text = Dump(ToJson(schema, drift));
     } else if (measure.columns.empty()) {
       text = Text(schema);
     } else {

@@ -9,6 +9,7 @@
 
 #include "mapreduce/engine/parallel_for.h"
 #include "mapreduce/engine/utf8.h"
+#include "mapreduce/formats/json_lines_paths.h"
 #include "mapreduce/io/input_pattern.h"
 
 namespace millrace {
@@ -193,9 +194,10 @@ class SameColumns {
 
 // Whether the first step of a path is a key that some object has. A key may hold dots itself.
 bool BeginsWithKey(const std::string& path, const std::set<std::string>& keys) {
-  if (keys.contains(path) || path.find('\\') != std::string::npos) return true;
-  for (std::size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1)) {
-    if (keys.contains(path.substr(0, dot))) return true;
+  std::string key;
+  for (const std::string& step : JsonPathKeys(path)) {
+    key += (key.empty() ? "" : ".") + step;
+    if (keys.contains(key)) return true;
   }
   return false;
 }
@@ -305,7 +307,8 @@ Status ResolveFormats(FileSystem& files, const JobGraph& graph,
       return Status::InvalidArgument("the input ", input.name, " names the table ",
                                      Printable(matched[i].table), ", but ",
                                      input.shards.front().file.path, " is ", driver.name,
-                                     ", which has no tables; leave out the # and what follows it");
+                                     ", which has no tables; leave out the # and what follows it, ",
+                                     "or say which dump it is: --format pgdump or mysqldump");
     }
     if (input.format.name == "tsv") {
       for (const RowRequest* request : requests)

@@ -214,7 +214,8 @@ Status CheckColumns(const RowRequest& request, const FileFormat& format, const S
     if (!driver->has_paths || column.number == 0) continue;
     return Status::InvalidArgument(
         "the column ", column.column, " is said by number (", column.number, "), but ",
-        driver->name, " has none; say its name, as in --param ", column.column, "=NAME");
+        driver->name, " has none; say its name, as in --param ", column.column, "=NAME",
+        driver->name == "jsonl" ? ", and one of digits alone with a backslash before it" : "");
   }
   if (driver->has_paths || shard.layout == nullptr) return {};
   const Result<std::vector<int>> resolved =

@@ -8,22 +8,6 @@
 namespace millrace {
 namespace {
 
-std::vector<std::string> KeysOf(std::string_view path) {
-  std::vector<std::string> keys(1);
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    const bool is_escape =
-        path[i] == '\\' && i + 1 < path.size() && (path[i + 1] == '.' || path[i + 1] == '\\');
-    if (is_escape) {
-      keys.back().push_back(path[++i]);
-    } else if (path[i] == '.') {
-      keys.emplace_back();
-    } else {
-      keys.back().push_back(path[i]);
-    }
-  }
-  return keys;
-}
-
 // "0", "12"; -1 for all else, also "012".
 std::int64_t ElementOf(const std::string& key) {
   std::int64_t element = -1;
@@ -36,12 +20,26 @@ std::int64_t ElementOf(const std::string& key) {
 
 }  // namespace
 
+std::vector<std::string> JsonPathKeys(std::string_view path) {
+  std::vector<std::string> keys(1);
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '\\' && i + 1 < path.size()) {
+      keys.back().push_back(path[++i]);
+    } else if (path[i] == '.') {
+      keys.emplace_back();
+    } else {
+      keys.back().push_back(path[i]);
+    }
+  }
+  return keys;
+}
+
 JsonPaths JsonPaths::Of(const RowRequest& request) {
   JsonPaths paths;
   std::vector<std::vector<Place>> places;
   for (const ColumnRequest& column : request.columns) {
     places.emplace_back();
-    if (column.is_used()) places.back() = paths.AddPath(KeysOf(column.name));
+    if (column.is_used()) places.back() = paths.AddPath(JsonPathKeys(column.name));
   }
   paths.Finish(places);
   return paths;

@@ -8,6 +8,7 @@
 //   user.id    the member `id` of the member `user`, or a member called `user.id`
 //   tags.0     the first element of `tags`
 //   a\.b.c     the member `c` of the member `a.b`; `\\` is a backslash
+//   \2024      the member `2024`: what stands behind a backslash is the key's own
 //
 // A member whose key is the whole rest of a path comes before one that is found further down. So
 // each level of a path has two keys to look for, and a slot of its own for what was found:
@@ -24,6 +25,9 @@
 #include "mapreduce/formats/file_format.h"
 
 namespace millrace {
+
+/// The keys of a path: "a\.b.c" -> {"a.b", "c"}. Not empty.
+std::vector<std::string> JsonPathKeys(std::string_view path);
 
 /// Const once made: any thread may read.
 class JsonPaths {

@@ -313,6 +313,15 @@ class TabReader final : public BlockReader {
   std::string decoded_;
 };
 
+// Names that Windows has for devices: the server makes no file of them.
+bool IsReserved(std::string_view name) {
+  std::string lower;
+  for (const char c : name) lower.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+  if (lower == "con" || lower == "prn" || lower == "aux" || lower == "nul") return true;
+  return lower.size() == 4 && (lower.starts_with("com") || lower.starts_with("lpt")) &&
+         lower[3] >= '1' && lower[3] <= '9';
+}
+
 // How the server writes a table's name where it is a file's. (Letters beyond ASCII have codes of
 // their own there; such a file is found by its own name.)
 std::string FileNameOf(std::string_view table) {
@@ -329,7 +338,7 @@ std::string FileNameOf(std::string_view table) {
       name.push_back(kDigits[c & 15]);
     }
   }
-  return name;
+  return IsReserved(name) ? name + "@@@" : name;
 }
 
 // "a/t.txt.gz" -> "t"; empty where it is no .txt.

@@ -139,7 +139,8 @@ Result<FileInfo> FindTable(FileSystem& files, const std::string& directory,
   }
   if (best.empty()) {
     return Status::InvalidArgument(directory, ": has no rows of a table ", table,
-                                   "; it has those of ", known.empty() ? "none" : known);
+                                   "; it has those of ", known.empty() ? "none" : known,
+                                   " (the rows of a partitioned table are its partitions')");
   }
   return Status::InvalidArgument(directory, ": has several tables ", table, ": ", rivals,
                                  "; name one with its schema");

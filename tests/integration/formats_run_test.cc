@@ -348,6 +348,10 @@ TEST_F(FormatsRunTest, SchemaNamesDriftByColumn) {
                     HasSubstr("the column plan is gone"), HasSubstr("the column country is new"),
                     HasSubstr("in/d.csv: the same columns")));
   EXPECT_EQ(Run({"schema", "in/[ad].csv"}).exit_code, 0);
+  // JSON has escapes of its own: two names stay two.
+  Write("odd.csv", "\"a\nb\",a\\x0Ab\n1,2\n");
+  EXPECT_THAT(Run({"schema", "odd.csv", "--json"}).out,
+              AllOf(HasSubstr(R"("a\nb")"), HasSubstr(R"("a\\x0Ab")")));
   const ProcessResult head = Run({"head", "in/a.csv"});
   EXPECT_EQ(head.out, "ann\t31\tfree\n");
   EXPECT_EQ(head.err, "user\tage\tplan\n");
@@ -397,6 +401,16 @@ TEST_F(FormatsRunTest, APathThatNoObjectHasIsAMistake) {
   const ProcessResult run = Toplist("plays.jsonl", "out", {"--param", "country=Country.id"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(Read("out/part-00000.tsv"), "*\t1\ta\t1\nSE\t1\ta\t1\n");
+  // A backslash makes the key of what follows it, also for the look at the first objects.
+  Write("odd.jsonl", "{\"2024\":\"a\",\"-1\":{\"x.y\":\"SE\"},\"ms_played\":40000}\n");
+  const ProcessResult odd =
+      Toplist("odd.jsonl", "odd", {"--param", "track=\\2024", "--param", "country=\\-1.x\\.y"});
+  EXPECT_EQ(odd.exit_code, 0) << odd.err;
+  EXPECT_EQ(Read("odd/part-00000.tsv"), Read("out/part-00000.tsv"));
+  const ProcessResult lacking =
+      Toplist("odd.jsonl", "lacking", {"--param", "track=\\2025", "--param", "country=\\-1.x"});
+  EXPECT_EQ(lacking.exit_code, 65);
+  EXPECT_THAT(lacking.err, HasSubstr("none of the first objects"));
   const ProcessResult null = Toplist("plays.jsonl", "null", {"--format", "jsonl,missing=null"});
   ASSERT_EQ(null.exit_code, 0) << null.err;
   EXPECT_THAT(Read("null/_rejects.tsv"), HasSubstr("country is NULL"));

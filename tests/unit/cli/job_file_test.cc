@@ -136,7 +136,7 @@ TEST(ParseJobFileTest, ParametersAreWrittenAsTomlHasThem) {
 TEST(ParseJobFileTest, MistakesNameTheirLine) {
   EXPECT_EQ(MistakeIn("job = 'toplist'\n\n  max-reject = 3\n"),
             "n.toml:3:3: unknown key max-reject; did you mean max-rejects?; keys are the flags of "
-            "`millrace run --help`, without dashes");
+            "`millrace run --help`, without dashes; a job's parameters stand below [param]");
   EXPECT_THAT(MistakeIn("job = 'j'\n[parm]\nk = 1\n"),
               StartsWith("n.toml:2:2: unknown key parm; did you mean param?"));
   EXPECT_THAT(MistakeIn("job = 'j'\nmax_rejects = 1\n"), HasSubstr("did you mean max-rejects?"));
@@ -370,6 +370,8 @@ TEST(WithPlacesTest, NamesTheLinesAnErrorIsAbout) {
             "the job has no parameter kk; say --partsize");
   EXPECT_EQ(explained(Status::InvalidArgument("endpoint 'tcp://h:1': no port")),
             "endpoint 'tcp://h:1': no port; set in n.toml:4:1");
+  EXPECT_EQ(explained(Status::InvalidArgument("there is no job toplist; see `millrace jobs`")),
+            "there is no job toplist; see `millrace jobs`; set in n.toml:1:1");
   EXPECT_EQ(explained(Status::BadData("--parts")), "--parts");
 }
 

@@ -154,7 +154,8 @@ TEST(MysqlTabTest, FindsATablesFileByItsName) {
   const std::filesystem::path folder =
       std::filesystem::path(testing::TempDir()) / "mysql_tab_test_tables";
   std::filesystem::create_directories(folder);
-  for (const char* name : {"users.txt", "users.sql", "odd@0020@0060name.txt", "plays.txt.zst"}) {
+  for (const char* name : {"users.txt", "users.sql", "odd@0020@0060name.txt", "plays.txt.zst",
+                           "NUL@@@.txt", "com10.txt"}) {
     std::ofstream(folder / name) << "x";
   }
   const auto find = MysqlTabFormat().find_table;
@@ -162,10 +163,13 @@ TEST(MysqlTabTest, FindsATablesFileByItsName) {
   EXPECT_EQ(find(files, folder, "users")->path, (folder / "users.txt").string());
   EXPECT_EQ(find(files, folder, "odd `name")->path, (folder / "odd@0020@0060name.txt").string());
   EXPECT_EQ(find(files, folder, "plays")->path, (folder / "plays.txt.zst").string());
+  EXPECT_EQ(find(files, folder, "NUL")->path, (folder / "NUL@@@.txt").string());
+  EXPECT_EQ(find(files, folder, "com10")->path, (folder / "com10.txt").string());
   const Result<FileInfo> none = find(files, folder, "tracks");
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code(), StatusCode::kNotFound);
-  EXPECT_THAT(none.error().message(), HasSubstr("it has odd@0020@0060name, plays, users"));
+  EXPECT_THAT(none.error().message(),
+              HasSubstr("it has NUL@@@, com10, odd@0020@0060name, plays, users"));
   std::filesystem::remove_all(folder);
 }
 
