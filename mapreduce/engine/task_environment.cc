@@ -23,6 +23,9 @@ constexpr std::size_t kFanInMin = 8;
 constexpr std::size_t kFanInMax = 500;
 // A batch of more than one of so many bytes of the budget is not buffered.
 constexpr std::uint64_t kGiantShare = 16;
+// All slots together keep one of so many bytes of the budget unsorted: packed, what they sort and
+// keep beyond takes less.
+constexpr std::uint64_t kBucketShare = 2;
 // One of so many bytes of the budget is for the index of a table while it is made, and as many for
 // a chunk of it: 16 bytes a row.
 constexpr std::uint64_t kTableShare = 16;
@@ -128,6 +131,8 @@ std::unique_ptr<Collector> TaskEnvironment::MakeCollector(
   options.timer = &timer;
   options.reserve_bytes = reserve_bytes_;
   options.batch_bytes_max = options_.memory_bytes / kGiantShare;
+  options.bucket_bytes_max =
+      options_.memory_bytes / kBucketShare / static_cast<std::uint64_t>(options_.parallel);
   options.combiner = combiner->get();
   options.group_bytes = stage.group_bytes;
   options.spill_every_batch = options_.spill_everything;
@@ -158,8 +163,7 @@ Status TaskEnvironment::FinishStore(const StageSpec& stage, RunStore& store, boo
 }
 
 std::uint64_t TaskEnvironment::CursorBytes(const RunStore& store) {
-  return store.block_bytes() + store.file_count() * kCursorBytes +
-         store.memory_run_count() * MemoryRun::kCursorBytes;
+  return store.block_bytes() + store.file_count() * kCursorBytes + store.memory_cursor_bytes();
 }
 
 std::unique_ptr<PartFile> TaskEnvironment::MakePartFile(const StageWrite& write, std::size_t part,

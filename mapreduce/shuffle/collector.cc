@@ -24,6 +24,8 @@ constexpr std::size_t kHitKeysMin = std::size_t{1} << 17;
 constexpr std::uint64_t kKeptRunBytesMin = std::uint64_t{16} << 20;
 constexpr std::uint64_t kKeptRunBytesMax = std::uint64_t{64} << 20;
 constexpr std::uint64_t kKeptRunShare = 64;
+// Buckets begin with the first full buffer: fewer than some of those are not worth it.
+constexpr std::uint64_t kBucketRunsMin = 4;
 
 }  // namespace
 
@@ -35,6 +37,9 @@ SortCollector::SortCollector(const CollectorOptions& options, bool combines_kept
       kept_run_bytes_(
           std::clamp(options.reserve_bytes / kKeptRunShare, kKeptRunBytesMin, kKeptRunBytesMax)),
       buffer_(*options.lease, options.reserve_bytes),
+      buckets_(*options.lease, options.reserve_bytes),
+      uses_buckets_(!(options.combiner != nullptr && combines_kept) &&
+                    options.bucket_bytes_max >= kBucketRunsMin * kept_run_bytes_),
       sampled_(options.group_bytes),
       sample_(options.store->sample_capacity()) {}
 
@@ -42,8 +47,8 @@ Status SortCollector::Consume(EmitBatch& batch) {
   const Phase previous = options_.timer->Switch(Phase::kSort);
   Status status;
   const bool is_giant = batch.bytes() > options_.batch_bytes_max;
-  Result<bool> added = is_giant ? Result<bool>(false) : buffer_.Add(batch);
-  if (added.ok() && !*added && !buffer_.empty()) {
+  Result<bool> added = is_giant ? Result<bool>(false) : Add(batch);
+  if (added.ok() && !*added && !empty()) {
     status = Seal(/*memory_is_short=*/true);
     if (status.ok() && !is_giant) added = buffer_.Add(batch);
   }
@@ -51,25 +56,79 @@ Status SortCollector::Consume(EmitBatch& batch) {
   if (status.ok() && !added.ok()) status = added.error();
   if (status.ok() && !*added) status = SpillBatch(batch);
   if (status.ok() && options_.spill_every_batch) status = Seal(/*memory_is_short=*/true);
-  if (status.ok() && keeps_runs_ && buffer_.bytes() >= kept_run_bytes_)
-    status = Seal(/*memory_is_short=*/false);
+  if (status.ok() && keeps_runs_) status = SealWhatIsFull();
   options_.timer->Switch(previous);
   return status;
 }
 
+Result<bool> SortCollector::Add(const EmitBatch& batch) {
+  if (!buckets_.is_open()) return buffer_.Add(batch);
+  if (!buckets_.Add(batch)) return false;
+  for (std::size_t i = 0; i < batch.count(); ++i) {
+    const char* const record = batch.begin() + batch.offset(i);
+    Sample({EmitBatch::Key(record), EmitBatch::KeyBytes(record)});
+  }
+  return true;
+}
+
+Status SortCollector::SealWhatIsFull() {
+  if (buckets_.is_open()) {
+    const bool is_full = buckets_.bytes() >= options_.bucket_bytes_max || !buckets_.is_even();
+    return is_full ? Seal(/*memory_is_short=*/false) : Status::Ok();
+  }
+  if (buffer_.bytes() < kept_run_bytes_) return Status::Ok();
+  return uses_buckets_ ? OpenBuckets() : Seal(/*memory_is_short=*/false);
+}
+
+Status SortCollector::OpenBuckets() {
+  const std::span<const SortEntry> entries = buffer_.entries();
+  MR_ASSIGN_OR_RETURN(uses_buckets_, buckets_.Open(entries, buffer_.bytes()));
+  if (!uses_buckets_) return Seal(/*memory_is_short=*/false);
+  for (const SortEntry& entry : entries) {
+    const char* const record = reinterpret_cast<const char*>(entry.ref);
+    Sample({EmitBatch::Key(record), EmitBatch::KeyBytes(record)});
+  }
+  buffer_.Clear();
+  return Status::Ok();
+}
+
 // A run is packed anew, key by key, so the buffer serves the next task, warm in the caches.
 Status SortCollector::Seal(bool memory_is_short) {
-  if (buffer_.empty()) return Status::Ok();
+  if (empty()) return Status::Ok();
   const Phase previous = options_.timer->Switch(Phase::kSort);
-  buffer_.Sort();
-  std::unique_ptr<RunCursor> records = Sampling(buffer_.Read());
-  const bool combines = options_.combiner != nullptr && (combines_kept_ || memory_is_short);
-  const Status status = combines                          ? SealCombined(std::move(records))
-                        : !memory_is_short && keeps_runs_ ? KeepRun(*records)
-                                                          : WriteRun(*records);
-  buffer_.Clear();
+  Status status;
+  if (buckets_.is_open()) {
+    status = SealBuckets(memory_is_short);
+  } else {
+    buffer_.Sort();
+    status = SealRecords(Sampling(buffer_.Read()), memory_is_short);
+    buffer_.Clear();
+  }
   options_.timer->Switch(previous);
   return status;
+}
+
+// Keys that came in were sampled as they did.
+Status SortCollector::SealBuckets(bool memory_is_short) {
+  const bool stays = !memory_is_short && buckets_.is_even();
+  const bool is_full = buckets_.bytes() >= options_.bucket_bytes_max;
+  if (!stays) uses_buckets_ = false;
+  std::shared_ptr<const MemoryRun> run = buckets_.TakeRun();
+  const std::uint64_t bytes = run->charged_bytes();
+  if (stays && !is_full && options_.store->TryRetain(bytes, options_.lease)) {
+    options_.store->AddMemory(NextOrder(), std::move(run), bytes);
+    return Status::Ok();
+  }
+  const Status status = SealRecords(run->Read({}), memory_is_short);
+  run.reset();
+  options_.lease->Shrink(bytes);
+  return status;
+}
+
+Status SortCollector::SealRecords(std::unique_ptr<RunCursor> records, bool memory_is_short) {
+  const bool combines = options_.combiner != nullptr && (combines_kept_ || memory_is_short);
+  if (combines) return SealCombined(std::move(records));
+  return !memory_is_short && keeps_runs_ ? KeepRun(*records) : WriteRun(*records);
 }
 
 std::unique_ptr<RunCursor> SortCollector::Sampling(std::unique_ptr<RunCursor> records) {

@@ -6,8 +6,10 @@
 // store a run in RunStore:
 //
 //   SortCollector    buffers records; seals a run when the budget is short, at each task's end, so
-//                    that no run mixes tasks and the order of values is that of the input, and,
-//                    while runs stay in memory, whenever it is so full that sorting gets slow
+//                    that no run mixes tasks and the order of values is that of the input. While
+//                    runs stay in memory, a full buffer goes to buckets, and so does what follows
+//                    in its run: sorted when they are read; but where the budget is small or keys
+//                    are uneven, each full buffer is sealed
 //   TableCollector   combines in place; its states know no order, so one table serves all tasks of
 //                    the slot (a sorted output per 64 MiB split costs wordcount 35-40 %). Where
 //                    combining finds too few equal keys it stops: the rest goes to a SortCollector,
@@ -19,6 +21,7 @@
 #include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/status.h"
+#include "mapreduce/shuffle/bucket_buffer.h"
 #include "mapreduce/shuffle/combine_operator.h"
 #include "mapreduce/shuffle/combining_table.h"
 #include "mapreduce/shuffle/emit_batch.h"
@@ -36,6 +39,7 @@ struct CollectorOptions {
   PhaseTimer* timer = nullptr;
   std::uint64_t reserve_bytes = 0;           ///< Most that one slot can ever hold.
   std::uint64_t batch_bytes_max = SIZE_MAX;  ///< A larger batch (a giant record) is never copied.
+  std::uint64_t bucket_bytes_max = 0;        ///< So much stays in memory without being sorted.
   CombineOperator* combiner = nullptr;       ///< May be null.
   GroupReader::PrefixBytes group_bytes = nullptr;  ///< Null: whole keys make groups.
   bool spill_every_batch = false;  ///< Tests: batches of one record, and nothing stays in memory.
@@ -71,7 +75,14 @@ class SortCollector final : public Collector {
   Status Close() override;
 
  private:
+  Result<bool> Add(const EmitBatch& batch);
+  bool empty() const { return buffer_.empty() && !buckets_.is_open(); }
+  Status SealWhatIsFull();
+  Status OpenBuckets();
+  void Sample(std::string_view key) { sample_.Offer(sampled_.Of(key)); }
   Status Seal(bool memory_is_short);
+  Status SealBuckets(bool memory_is_short);
+  Status SealRecords(std::unique_ptr<RunCursor> records, bool memory_is_short);
   Status SealCombined(std::unique_ptr<RunCursor> records);
   Status KeepRun(RunCursor& records);
   std::unique_ptr<RunCursor> Sampling(std::unique_ptr<RunCursor> records);
@@ -85,6 +96,8 @@ class SortCollector final : public Collector {
   bool keeps_runs_;                     // None has gone to a file so far.
   const std::uint64_t kept_run_bytes_;  // A run is sealed when so much is buffered.
   SortBuffer buffer_;
+  BucketBuffer buckets_;
+  bool uses_buckets_;
   RunOrder order_;
   const SampledKey sampled_;
   KeySampler sample_;

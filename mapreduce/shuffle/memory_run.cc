@@ -58,6 +58,16 @@ std::shared_ptr<const MemoryRun> MemoryRun::OfCells(const char* cells, std::size
   return run;
 }
 
+std::shared_ptr<const MemoryRun> MemoryRun::OfBuckets(std::unique_ptr<const BucketRun> buckets,
+                                                      std::size_t count,
+                                                      std::uint64_t charged_bytes) {
+  std::shared_ptr<MemoryRun> run(new MemoryRun);
+  run->buckets_ = std::move(buckets);
+  run->count_ = count;
+  run->charged_bytes_ = charged_bytes;
+  return run;
+}
+
 namespace {
 
 // Field by field where the view is to be: to copy one that was just made is to wait for its stores
@@ -209,6 +219,7 @@ class BlockCursor final : public RunCursor {
 };
 
 std::unique_ptr<RunCursor> MemoryRun::Read(const KeyRange& range) const {
+  if (buckets_ != nullptr) return buckets_->Read(range);
   if (!blocks_.empty()) return std::make_unique<BlockCursor>(*this, range);
   const std::size_t begin = range.begin ? LowerBound(*range.begin) : 0;
   const std::size_t end = range.end ? LowerBound(*range.end) : count_;

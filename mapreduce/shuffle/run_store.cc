@@ -173,6 +173,13 @@ std::uint64_t RunStore::block_bytes() const {
   return bytes;
 }
 
+std::uint64_t RunStore::memory_cursor_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const StoredRun& run : runs_)
+    bytes += run.memory != nullptr ? run.memory->cursor_bytes() : 0;
+  return bytes;
+}
+
 std::uint64_t RunStore::block_bytes_max() const {
   std::uint64_t bytes = 0;
   for (const StoredRun& run : runs_) bytes = std::max(bytes, run.block_bytes_max());

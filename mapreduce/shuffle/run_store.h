@@ -106,6 +106,8 @@ class RunStore {
   /// Of the runs, how many are files, or slices of files.
   std::size_t file_count() const;
   std::size_t memory_run_count() const { return runs_.size() - file_count(); }
+  /// What the cursors of all runs in memory hold at most.
+  std::uint64_t memory_cursor_bytes() const;
   /// What the cursors of all files hold at least, and that of one.
   std::uint64_t block_bytes() const;
   std::uint64_t block_bytes_max() const;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "mapreduce/base/memory_budget.h"
 #include "mapreduce/base/status.h"
@@ -39,6 +40,11 @@ class SortBuffer {
   std::size_t record_count() const { return count_; }
   /// Of records and index.
   std::uint64_t bytes() const { return arena_used_ + count_ * sizeof(SortEntry); }
+
+  /// The records by address, in order of emission. Requires: Sort() was not called yet.
+  std::span<const SortEntry> entries() const {
+    return {reinterpret_cast<const SortEntry*>(entries_.data()), count_};
+  }
 
   /// Sorts what is there by key, keeping the order of emission among equal keys.
   void Sort();

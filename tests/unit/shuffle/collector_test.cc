@@ -58,6 +58,7 @@ struct Setting {
   bool spill_every_batch = false;
   bool combines = false;
   GroupReader::PrefixBytes group_bytes = nullptr;
+  std::uint64_t bucket_bytes_max = 0;
 };
 
 class CollectorTest : public ::testing::Test {
@@ -81,6 +82,7 @@ class CollectorTest : public ::testing::Test {
     options_.combiner = setting.combines ? &combiner_ : nullptr;
     options_.group_bytes = setting.group_bytes;
     options_.spill_every_batch = setting.spill_every_batch;
+    options_.bucket_bytes_max = setting.bucket_bytes_max;
   }
 
   // Gives each task's records to the collector and closes it.
@@ -165,6 +167,45 @@ TEST_F(CollectorTest, SortedRecordsKeepTheOrderOfTheirEmission) {
     // Samples, too, tell nothing of spills.
     if (!borders.has_value()) borders = store_->Borders(20);
     EXPECT_EQ(store_->Borders(20), *borders);
+  }
+}
+
+// A full buffer goes to buckets: neither records nor samples show it, nor what follows: more than
+// may stay unsorted, a budget that is short, or hardly any keys.
+TEST_F(CollectorTest, BucketsKeepTheOrderOfEmission) {
+  for (const std::uint64_t keys : {1'000'000, 30}) {
+    std::vector<std::vector<Record>> tasks(2);
+    for (std::size_t task = 0; task < tasks.size(); ++task) {
+      for (std::size_t i = 0; i < 500'000; ++i) {
+        tasks[task].push_back({"key-" + std::to_string(random_.Uniform(keys)),
+                               std::to_string(task) + "." + std::to_string(i)});
+      }
+    }
+    std::vector<Record> expected = Flat(tasks);
+    std::stable_sort(expected.begin(), expected.end(), RecordKeyLess);
+    std::optional<std::vector<std::string>> samples;
+    for (const Setting& setting :
+         {Setting{.memory_bytes = 512 * kMebibyte, .retained_bytes_max = 512 * kMebibyte},
+          Setting{.memory_bytes = 512 * kMebibyte,
+          .retained_bytes_max = 512 * kMebibyte,
+          .bucket_bytes_max = 128 * kMebibyte},
+          Setting{.memory_bytes = 512 * kMebibyte,
+          .retained_bytes_max = 20 * kMebibyte,
+          .bucket_bytes_max = 128 * kMebibyte},
+          Setting{.memory_bytes = 36 * kMebibyte,
+          .retained_bytes_max = 27 * kMebibyte,
+          .bucket_bytes_max = 128 * kMebibyte}}) {
+      SCOPED_TRACE(setting.memory_bytes);
+      Begin(setting);
+      {
+        SortCollector collector(options_);
+        Collect(collector, tasks);
+        EXPECT_LE(budget_->used(), setting.memory_bytes);
+      }
+      EXPECT_TRUE(Stored(100) == expected);
+      if (!samples.has_value()) samples = store_->SampleKeys();
+      EXPECT_EQ(store_->SampleKeys(), *samples);
+    }
   }
 }
 
