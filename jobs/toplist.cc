@@ -3,11 +3,13 @@
 // by=listeners n counts users. Sorted by (track, country) or (track, user, country), one pass
 // serves both scopes: to emit each play for its country and for the world took a sixth more CPU
 // time.
+#include <functional>
 #include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "mapreduce/api/hash.h"
 #include "mapreduce/api/job.h"
 #include "mapreduce/api/registry.h"
 #include "mapreduce/api/top_k.h"
@@ -79,6 +81,11 @@ struct TrackListener {
   }
 };
 
+struct HashName {
+  using is_transparent = void;
+  std::size_t operator()(const Name& name) const { return Hash64(name); }
+};
+
 // Of neighbours in order, which differ at their ends if at all.
 bool Differ(const Name& a, const Name& b) {
   return a.size() != b.size() || (!a.empty() && (a.back() != b.back() || a != b));
@@ -90,24 +97,30 @@ class CountListeners {
   void Reduce(const Name& track, Values<KeyValue<TrackUserCountry, Unit>>& listeners,
               Emitter<CountryTrack, std::int64_t>& emit) {
     std::int64_t world = 0;
+    Count* count = nullptr;  // Of the last listener's country.
     for (const auto& [key, unit] : listeners) {
       const auto& [also_track, user, country] = key;
       const bool is_new = world == 0 || Differ(user, user_);
-      if (!is_new && country == country_) continue;
+      if (!is_new && country == count->first) continue;
       if (is_new) ++world, user_ = user;
-      auto& count = *countries_.try_emplace(country_ = country).first;
-      if (count.second++ == 0) counted_.push_back(&count);
+      auto found = countries_.find(country);
+      if (found == countries_.end()) found = countries_.emplace(country, 0).first;
+      count = &*found;
+      if (count->second++ == 0) counted_.push_back(count);
     }
     emit({"*", track}, world);
-    for (auto* count : counted_) emit({count->first, track}, std::exchange(count->second, 0));
+    for (Count* counted : counted_)
+      emit({counted->first, track}, std::exchange(counted->second, 0));
     counted_.clear();
     if (countries_.size() > 10000) countries_.clear();
   }
 
  private:
-  std::unordered_map<std::string, std::int64_t> countries_;  // Kept: most tracks have the same.
-  std::vector<std::pair<const std::string, std::int64_t>*> counted_;
-  std::string user_, country_;
+  using Counts = std::unordered_map<std::string, std::int64_t, HashName, std::equal_to<>>;
+  using Count = Counts::value_type;
+  Counts countries_;  // Kept: most tracks have the same.
+  std::vector<Count*> counted_;
+  std::string user_;
 };
 
 struct ByCountry {

@@ -290,6 +290,53 @@ const char* DecodeKey(const char* from, const char* end, T* value, DecodeScratch
   }
 }
 
+namespace codec_internal {
+
+/// Calls visit(is_last, part) for each part of the tuple or struct key, in order.
+template <class T, class Visit>
+void VisitKeyParts(T* key, Visit&& visit) {
+  if constexpr (kIsTuple<T>) {
+    const auto each = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (visit(std::bool_constant<I + 1 == sizeof...(I)>{}, &std::get<I>(*key)), ...);
+    };
+    each(std::make_index_sequence<std::tuple_size_v<T>>{});
+  } else {
+    constexpr auto kFields = T::MillraceFields();
+    const auto each = [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (visit(std::bool_constant<I + 1 == sizeof...(I)>{}, &(key->*(std::get<I>(kFields).member))),
+       ...);
+    };
+    each(std::make_index_sequence<kFieldCount<T>>{});
+  }
+}
+
+}  // namespace codec_internal
+
+/// Reads the first parts of a tuple or struct key, as many as there are bytes; returns how many.
+template <class T>
+std::size_t DecodeKeyFront(std::string_view bytes, T* key, DecodeScratch& scratch) {
+  const char* from = bytes.data();
+  const char* const end = from + bytes.size();
+  std::size_t count = 0;
+  codec_internal::VisitKeyParts(key, [&]<class Part>(auto is_last, Part* part) {
+    if (from == end) return;
+    from = DecodeKey<is_last>(from, end, part, scratch);
+    ++count;
+  });
+  return count;
+}
+
+/// Reads the others: all but the first `count` parts, whose bytes are not in `bytes`.
+template <class T>
+void DecodeKeyBehind(std::size_t count, std::string_view bytes, T* key, DecodeScratch& scratch) {
+  const char* from = bytes.data();
+  const char* const end = from + bytes.size();
+  std::size_t index = 0;
+  codec_internal::VisitKeyParts(key, [&]<class Part>(auto is_last, Part* part) {
+    if (index++ >= count) from = DecodeKey<is_last>(from, end, part, scratch);
+  });
+}
+
 /// The first `kParts` parts of the tuple or struct key T as one key of their own.
 template <class T, std::size_t kParts>
 struct KeyPrefixType;

