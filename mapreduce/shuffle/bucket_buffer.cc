@@ -74,7 +74,7 @@ bool BucketBuffer::EnsureRoom(std::size_t records, std::uint64_t bytes) {
 }
 
 void BucketBuffer::AddGroup(const char* const* records, std::size_t count) {
-  KeyHead heads[kGroup];
+  KeyHead heads[kGroup] = {};
   std::uint32_t buckets[kGroup];
   for (std::size_t i = 0; i < count; ++i)
     heads[i] = HeadOfKey(EmitBatch::Key(records[i]), EmitBatch::KeyBytes(records[i]));
