@@ -109,7 +109,8 @@ class Execution {
       const int index = table.stage < graph.stages.size() ? graph.stages[table.stage].table : -1;
       if (index < 0)
         return Status::InvalidArgument("the job has no such table; is it another version of it?");
-      MR_ASSIGN_OR_RETURN(tables_[static_cast<std::size_t>(index)], OpenTable(files_, table.files));
+      MR_ASSIGN_OR_RETURN(tables_[static_cast<std::size_t>(index)],
+                          OpenTable(files_, table.files, assignment_.memory_bytes));
     }
     return Status::Ok();
   }

@@ -6,7 +6,8 @@
 
 namespace millrace {
 
-TableSet::TableSet(std::vector<std::shared_ptr<const TableFile>> files) {
+TableSet::TableSet(std::vector<std::shared_ptr<const TableFile>> files,
+                   std::uint64_t small_bytes_max) {
   std::string last_key;
   for (std::shared_ptr<const TableFile>& file : files) {
     if (file->rows() == 0) continue;
@@ -17,6 +18,7 @@ TableSet::TableSet(std::vector<std::shared_ptr<const TableFile>> files) {
     first_rows_.push_back(first_rows_.back() + file->rows());
     files_.push_back(std::move(file));
   }
+  small_ = SmallTable::Of(files_, small_bytes_max);
 }
 
 std::uint64_t TableSet::bytes() const {
@@ -31,13 +33,20 @@ const TableFile* TableSet::FileOf(std::string_view key) const {
   return files_[static_cast<std::size_t>(behind - first_keys_.begin()) - 1].get();
 }
 
-std::optional<TableFile::Record> TableSet::FindInMany(std::string_view key) const {
+TableFile::Record TableSet::FindInFile(std::string_view key) const {
+  const TableFile* const file = FileOf(key);
+  if (file == nullptr) return {};
+  return file->Find(key).value_or(TableFile::Record());
+}
+
+std::optional<std::uint64_t> TableSet::RowOf(std::string_view key) const {
+  if (small_ != nullptr && small_->has_rows()) return small_->RowOf(key);
   const auto behind = std::upper_bound(first_keys_.begin(), first_keys_.end(), key);
   if (behind == first_keys_.begin()) return std::nullopt;
   const auto file = static_cast<std::size_t>(behind - first_keys_.begin()) - 1;
-  std::optional<TableFile::Record> record = files_[file]->Find(key);
-  if (record) record->row += first_rows_[file];
-  return record;
+  const std::optional<TableFile::Record> record = files_[file]->Find(key);
+  if (!record) return std::nullopt;
+  return first_rows_[file] + record->row;
 }
 
 std::optional<TableFile::Record> TableSet::Row(std::uint64_t row) const {

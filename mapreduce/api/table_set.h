@@ -2,6 +2,7 @@
 #ifndef MAPREDUCE_API_TABLE_SET_H_
 #define MAPREDUCE_API_TABLE_SET_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,32 +11,42 @@
 #include <vector>
 
 #include "mapreduce/base/status.h"
+#include "mapreduce/shuffle/small_table.h"
 #include "mapreduce/shuffle/table_file.h"
 
 namespace millrace {
 
-/// The files of one table, in key order: one for each task that made it. Thread-safe.
+/// The files of one table, in key order: one for each task that made it. Small records are held in
+/// memory once more. Thread-safe.
 class TableSet {
  public:
   TableSet() = default;
-  explicit TableSet(std::vector<std::shared_ptr<const TableFile>> files);
+  /// `small_bytes_max`: what the small records may take; see SmallBytesMax.
+  explicit TableSet(std::vector<std::shared_ptr<const TableFile>> files,
+                    std::uint64_t small_bytes_max = SmallTable::kBytesMax);
+  /// Of a process with so large a budget.
+  static std::uint64_t SmallBytesMax(std::uint64_t memory_bytes) {
+    return std::min<std::uint64_t>(memory_bytes / 16, SmallTable::kBytesMax);
+  }
 
   std::uint64_t rows() const { return first_rows_.back(); }
   std::uint64_t bytes() const;
-  std::optional<TableFile::Record> Find(std::string_view key) const {
-    if (files_.size() == 1) return files_.front()->Find(key);
-    return FindInMany(key);
-  }
   /// Null data where there is none.
   std::string_view ValueOrNull(std::string_view key) const {
-    if (files_.size() == 1) return files_.front()->ValueOrNull(key);
-    const TableFile* const file = FileOf(key);
-    return file == nullptr ? std::string_view() : file->ValueOrNull(key);
+    return small_ != nullptr ? small_->ValueOrNull(key) : FindInFile(key).value;
   }
-  void Prefetch(std::string_view key) const {
-    if (files_.size() == 1) return files_.front()->Prefetch(key);
+  /// Where ValueNear finds this key sooner; without a line where it can't.
+  SmallTable::Spot Prefetch(std::string_view key) const {
+    if (small_ != nullptr) return small_->Prefetch(key);
     if (const TableFile* const file = FileOf(key); file != nullptr) file->Prefetch(key);
+    return {};
   }
+  /// ValueOrNull(key). Requires: a spot with a line, which this table's Prefetch gave for whatever
+  /// key.
+  std::string_view ValueNear(const SmallTable::Spot& spot, std::string_view key) const {
+    return small_->ValueNear(spot, key);
+  }
+  std::optional<std::uint64_t> RowOf(std::string_view key) const;
   std::optional<TableFile::Record> Row(std::uint64_t row) const;
   /// kCorrupt once a lookup has met damage; kUserCode if the files are not in key order, because a
   /// Reduce has emitted keys of other groups.
@@ -44,9 +55,11 @@ class TableSet {
  private:
   /// The only file that can have the key; null: none.
   const TableFile* FileOf(std::string_view key) const;
-  std::optional<TableFile::Record> FindInMany(std::string_view key) const;
+  /// A record without a key, and null data for a value, where there is none.
+  TableFile::Record FindInFile(std::string_view key) const;
 
   std::vector<std::shared_ptr<const TableFile>> files_;  // Those with rows.
+  std::unique_ptr<const SmallTable> small_;
   std::vector<std::string> first_keys_;
   bool is_in_order_ = true;
   std::vector<std::uint64_t> first_rows_ = {0};  // By file, and the number of all.

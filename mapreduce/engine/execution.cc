@@ -259,7 +259,8 @@ Status Execution::OpenTable(int table, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     MR_ASSIGN_OR_RETURN(opened.emplace_back(), TableFile::Open(files(), path));
   }
-  auto rows = std::make_shared<const TableSet>(std::move(opened));
+  auto rows = std::make_shared<const TableSet>(std::move(opened),
+                                               TableSet::SmallBytesMax(options().memory_bytes));
   if (rows->bytes() > options().memory_bytes / 2) WarnOfTable(table, rows->bytes());
   set_table(table, std::move(rows));
   return Status::Ok();

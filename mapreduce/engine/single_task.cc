@@ -360,7 +360,8 @@ Status CheckSpec(const JobGraph& graph, const SingleTaskOptions& options,
 }  // namespace
 
 Result<std::shared_ptr<const TableSet>> OpenTable(FileSystem& files,
-                                                  const std::vector<MadeTableFile>& made) {
+                                                  const std::vector<MadeTableFile>& made,
+                                                  std::uint64_t memory_bytes) {
   std::vector<std::shared_ptr<const TableFile>> opened;
   opened.reserve(made.size());
   for (const MadeTableFile& file : made) {
@@ -370,7 +371,7 @@ Result<std::shared_ptr<const TableSet>> OpenTable(FileSystem& files,
                              file.bytes, " as it was made");
     }
   }
-  return std::make_shared<const TableSet>(std::move(opened));
+  return std::make_shared<const TableSet>(std::move(opened), TableSet::SmallBytesMax(memory_bytes));
 }
 
 Result<MapTaskResult> ExecuteMapTask(FileSystem& files, const JobGraph& graph,

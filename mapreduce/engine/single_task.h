@@ -76,9 +76,12 @@ struct MadeTableFile {
 };
 
 /// Opens the files of a table, in the order of the tasks that made them. kNotFound, kCorrupt;
-/// damage inside of a file shows when it is looked at, and fails the task then.
+/// damage inside of a file shows when it is looked at, and fails the task then. `memory_bytes`: the
+/// task's budget.
 Result<std::shared_ptr<const TableSet>> OpenTable(FileSystem& files,
-                                                  const std::vector<MadeTableFile>& made);
+                                                  const std::vector<MadeTableFile>& made,
+                                                  std::uint64_t memory_bytes = std::uint64_t{256}
+                                                                               << 20);
 
 /// A run file that a task made.
 struct TaskRun {

@@ -97,7 +97,6 @@ Result<std::unique_ptr<TableWriter>> TaskEnvironment::MakeTable(const std::strin
   TableWriterOptions table;
   table.entries_in_memory = std::clamp<std::uint64_t>(share / 16, 1024, table.entries_in_memory);
   table.chunk_rows = std::clamp<std::uint64_t>(share / 16, 1024, table.chunk_rows);
-  table.small_bytes_max = std::clamp<std::uint64_t>(share / 2, 1 << 16, table.small_bytes_max);
   return TableWriter::Create(files_, path, table);
 }
 

@@ -12,10 +12,7 @@ namespace millrace {
 namespace {
 
 constexpr std::uint64_t kHeaderBytes = 16;
-constexpr std::uint64_t kFooterBytes = 88;
-constexpr std::size_t kSmallHeaderBytes = 3;
-constexpr std::size_t kSmallBytesMax = 64;
-constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20;
+constexpr std::uint64_t kFooterBytes = 72;
 constexpr std::uint64_t kRecordHeaderBytes = 12;
 constexpr std::uint64_t kTagShift = 48;
 constexpr std::uint64_t kOffsetMask = (std::uint64_t{1} << kTagShift) - 1;
@@ -30,25 +27,6 @@ Place PlaceOf(std::uint64_t hash, std::uint64_t chunk_count, std::uint64_t chunk
   return {.chunk = ((hash >> 32) * chunk_count) >> 32,
           .slot = hash & (chunk_slots - 1),
           .tag = (hash >> 24) << kTagShift};
-}
-
-std::uint64_t SmallPlaceOf(std::uint64_t hash, std::uint64_t count) {
-  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(hash) * count) >> 64);
-}
-
-// Never 0, which is a free place.
-char SmallTagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
-
-// Most keys have some bytes: a call of memcmp costs more than to compare them.
-bool AreEqual(const char* a, const char* b, std::size_t bytes) {
-  if (bytes < 8) {
-    while (bytes > 0 && a[bytes - 1] == b[bytes - 1]) --bytes;
-    return bytes == 0;
-  }
-  std::uint64_t difference = LoadLittle64(a + bytes - 8) ^ LoadLittle64(b + bytes - 8);
-  for (std::size_t i = 0; i + 8 < bytes; i += 8)
-    difference |= LoadLittle64(a + i) ^ LoadLittle64(b + i);
-  return difference == 0;
 }
 
 std::string IndexPath(const std::string& path) { return path + ".index"; }
@@ -99,7 +77,7 @@ Status TableWriter::Add(std::string_view key, std::string_view value) {
   }
   if (rows_ == kRowsMax) return Status::ResourceLimit("a table has at most ", kRowsMax, " rows");
   last_key_ = key;
-  AddSmall(key, value);
+  record_bytes_max_ = std::max<std::uint64_t>(record_bytes_max_, key.size() + value.size());
   entries_.push_back({Hash64(key), offset_});
   if (entries_.size() >= options_.entries_in_memory) MR_RETURN_IF_ERROR(SpoolEntries());
   char header[kRecordHeaderBytes];
@@ -109,41 +87,6 @@ Status TableWriter::Add(std::string_view key, std::string_view value) {
   MR_RETURN_IF_ERROR(Append({header, sizeof header}));
   MR_RETURN_IF_ERROR(Append(key));
   return Append(value);
-}
-
-void TableWriter::AddSmall(std::string_view key, std::string_view value) {
-  if (!has_small_) return;
-  const std::size_t bytes = key.size() + value.size();
-  if (bytes + kSmallHeaderBytes > kSmallBytesMax ||
-      small_.size() + kSmallHeaderBytes + bytes > options_.small_bytes_max) {
-    has_small_ = false;
-    small_ = {};
-    return;
-  }
-  largest_small_ = std::max(largest_small_, bytes);
-  small_ += SmallTagOf(Hash64(key));
-  small_ += static_cast<char>(key.size());
-  small_ += static_cast<char>(value.size());
-  small_ += key;
-  small_ += value;
-}
-
-Status TableWriter::WriteSmall(std::uint64_t* count, std::uint64_t* bytes) {
-  *count = *bytes = 0;
-  if (!has_small_ || rows_ == 0) return Status::Ok();
-  *bytes = std::bit_ceil(std::max<std::size_t>(largest_small_ + kSmallHeaderBytes, 16));
-  *count = rows_ * 3 / 2 + 1;
-  std::string places(*count * *bytes, '\0');
-  for (const char* at = small_.data(); at < small_.data() + small_.size();) {
-    const std::size_t key_bytes = static_cast<unsigned char>(at[1]);
-    const std::size_t record_bytes =
-        kSmallHeaderBytes + key_bytes + static_cast<unsigned char>(at[2]);
-    std::uint64_t place = SmallPlaceOf(Hash64({at + kSmallHeaderBytes, key_bytes}), *count);
-    while (places[place * *bytes] != 0) place = place + 1 == *count ? 0 : place + 1;
-    std::memcpy(places.data() + place * *bytes, at, record_bytes);
-    at += record_bytes;
-  }
-  return Append(places);
 }
 
 Status TableWriter::SpoolEntries() {
@@ -212,7 +155,7 @@ Result<TableInfo> TableWriter::Close(bool is_durable) {
     MR_RETURN_IF_ERROR(SpoolEntries());
     MR_RETURN_IF_ERROR(spool_->Close());
   }
-  constexpr char kZeros[kSmallBytesMax] = {};
+  constexpr char kZeros[8] = {};
   MR_RETURN_IF_ERROR(Append({kZeros, (8 - offset_ % 8) % 8}));
   const std::uint64_t chunk_count = rows_ / options_.chunk_rows + 1;
   const std::uint64_t chunk_slots = std::bit_ceil(rows_ / chunk_count * 3 / 2 + 64);
@@ -220,11 +163,6 @@ Result<TableInfo> TableWriter::Close(bool is_durable) {
   MR_RETURN_IF_ERROR(WriteOffsets());
   const std::uint64_t slots_at = offset_;
   MR_RETURN_IF_ERROR(WriteSlots(chunk_count, chunk_slots));
-  MR_RETURN_IF_ERROR(
-      Append({kZeros, (kSmallBytesMax - offset_ % kSmallBytesMax) % kSmallBytesMax}));
-  const std::uint64_t small_at = offset_;
-  std::uint64_t small_count = 0, small_bytes = 0;
-  MR_RETURN_IF_ERROR(WriteSmall(&small_count, &small_bytes));
   const std::uint64_t hashes_at = offset_;
   if (!page_.empty()) MR_RETURN_IF_ERROR(FinishPage());
 
@@ -235,8 +173,8 @@ Result<TableInfo> TableWriter::Close(bool is_durable) {
     to += 8;
   };
   for (const std::uint64_t hash : page_hashes_) put(hash);
-  for (const std::uint64_t value : {rows_, offsets_at, slots_at, chunk_count, chunk_slots, small_at,
-                                    small_count, small_bytes, hashes_at}) {
+  for (const std::uint64_t value :
+       {rows_, offsets_at, slots_at, chunk_count, chunk_slots, record_bytes_max_, hashes_at}) {
     put(value);
   }
   put(Hash64({tail.data(), static_cast<std::size_t>(to - tail.data())}));
@@ -275,40 +213,21 @@ Status TableFile::Read() {
   slots_at_ = LoadLittle64(footer + 16);
   chunk_count_ = LoadLittle64(footer + 24);
   chunk_slots_ = LoadLittle64(footer + 32);
-  small_at_ = LoadLittle64(footer + 40);
-  small_count_ = LoadLittle64(footer + 48);
-  small_bytes_ = LoadLittle64(footer + 56);
-  hashes_at_ = LoadLittle64(footer + 64);
+  record_bytes_max_ = LoadLittle64(footer + 40);
+  hashes_at_ = LoadLittle64(footer + 48);
   const std::uint64_t hashes_end = size - kFooterBytes;
   if (hashes_at_ > hashes_end || rows_ > kRowsMax) return damaged();
-  if (LoadLittle64(footer + 72) != Hash64(bytes_.substr(hashes_at_, size - 16 - hashes_at_)))
+  if (LoadLittle64(footer + 56) != Hash64(bytes_.substr(hashes_at_, size - 16 - hashes_at_)))
     return damaged();
   // What follows is as its writer left it, unless that is another program.
   const std::uint64_t pages = (hashes_at_ + kTablePageBytes - 1) / kTablePageBytes;
   if ((hashes_end - hashes_at_) != pages * 8 || !std::has_single_bit(chunk_slots_) ||
       chunk_count_ == 0 || chunk_slots_ > size || chunk_count_ > size / chunk_slots_ / 8 ||
       offsets_at_ > size || slots_at_ > size || offsets_at_ + rows_ * 8 != slots_at_ ||
-      slots_at_ + chunk_count_ * chunk_slots_ * 8 > small_at_ || small_at_ > hashes_at_ ||
-      small_count_ > size || small_bytes_ > kSmallBytesMax ||
-      small_at_ + small_count_ * small_bytes_ != hashes_at_) {
+      slots_at_ + chunk_count_ * chunk_slots_ * 8 != hashes_at_) {
     return damaged();
   }
   is_checked_ = std::vector<std::atomic<std::uint8_t>>(pages);
-  small_ = bytes_.data() + small_at_;
-  return CopySmall();
-}
-
-// Lookups at random in a mapped file miss the TLB nearly each time, which in a virtual machine
-// costs as much as the cache miss. So what is large enough for huge pages is copied into some: a
-// copy in each process, but of the small records alone, and checked once.
-Status TableFile::CopySmall() {
-  const std::uint64_t bytes = small_count_ * small_bytes_;
-  if (bytes < kHugePageBytes || !IsSound(small_at_, bytes)) return Status::Ok();
-  Result<VirtualBuffer> copy = VirtualBuffer::Reserve(bytes, /*huge_pages=*/true);
-  if (!copy.ok()) return Status::Ok();
-  small_copy_ = *std::move(copy);
-  std::memcpy(small_copy_.data(), small_, bytes);
-  small_ = small_copy_.data();
   return Status::Ok();
 }
 
@@ -372,43 +291,8 @@ std::optional<TableFile::Record> TableFile::Find(std::string_view key) const {
 }
 
 void TableFile::Prefetch(std::string_view key) const {
-  if (small_count_ > 0) {
-    __builtin_prefetch(small_ + SmallPlaceOf(Hash64(key), small_count_) * small_bytes_);
-  } else {
-    const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
-    __builtin_prefetch(bytes_.data() + slots_at_ + (place.chunk * chunk_slots_ + place.slot) * 8);
-  }
-}
-
-std::string_view TableFile::ValueOrNull(std::string_view key) const {
-  if (small_count_ == 0) {
-    const std::optional<Record> record = Find(key);
-    return record ? record->value : std::string_view();
-  }
-  if (key.size() + kSmallHeaderBytes > small_bytes_) return {};
-  const std::uint64_t hash = Hash64(key);
-  const char head[2] = {SmallTagOf(hash), static_cast<char>(key.size())};
-  std::uint64_t place = SmallPlaceOf(hash, small_count_);
-  for (std::uint64_t n = 0; n < small_count_; ++n) {
-    const std::uint64_t offset = small_at_ + place * small_bytes_;
-    if (small_copy_.size() == 0 && !IsSound(offset, small_bytes_)) {
-      Damaged(offset);
-      return {};
-    }
-    const char* const at = small_ + place * small_bytes_;
-    if (std::memcmp(at, head, sizeof head) == 0 &&
-        AreEqual(at + kSmallHeaderBytes, key.data(), key.size())) {
-      const std::size_t value_bytes = static_cast<unsigned char>(at[2]);
-      if (kSmallHeaderBytes + key.size() + value_bytes > small_bytes_) {
-        Damaged(offset);
-        return {};
-      }
-      return {at + kSmallHeaderBytes + key.size(), value_bytes};
-    }
-    if (at[0] == 0) return {};
-    place = place + 1 == small_count_ ? 0 : place + 1;
-  }
-  return {};
+  const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
+  __builtin_prefetch(bytes_.data() + slots_at_ + (place.chunk * chunk_slots_ + place.slot) * 8);
 }
 
 std::optional<TableFile::Record> TableFile::Row(std::uint64_t row) const {

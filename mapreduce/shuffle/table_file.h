@@ -6,23 +6,19 @@
 // once, in key order, then only read, by any number of threads and processes at once: they share
 // its pages.
 //
-//   file    := magic:u32 version:u32 zero:u64 record* padding offset* slot* small* hash* footer
+//   file    := magic:u32 version:u32 zero:u64 record* padding offset* slot* hash* footer
 //   record  := row:u32 key_bytes:u32 value_bytes:u32 key value
 //   offset  := u64, of the record, by row
 //   slot    := u64: 16 bits of the key's hash, 48 bits of the record's offset; 0: free
-//   small   := tag:u8 key_bytes:u8 value_bytes:u8 key value padding, of small_bytes; tag 0: free
 //   hash    := u64, XXH3-64 of a page: 64 KiB of what comes before the hashes
 //   footer  := row_count:u64 offsets_at:u64 slots_at:u64 chunk_count:u64 chunk_slots:u64
-//              small_at:u64 small_count:u64 small_bytes:u64 hashes_at:u64 hash:u64 version:u32
-//              magic:u32
+//              record_bytes_max:u64 hashes_at:u64 hash:u64 version:u32 magic:u32
 //
 // Little-endian. The hash in the footer is of the hashes and the footer before it. Slots lie in
 // chunks, each an open-addressing table of its own (linear probing, at most two thirds full): a
-// chunk is built in memory, so a table may be far larger than that. Where no record has more than
-// 61 bytes of key and value, and there are not too many, they are also kept in one more table of
-// places of 16, 32 or 64 bytes: a lookup then looks at one cache line, not at a slot and a record.
-// A page is checked when it is first looked at: damage is noticed where it would matter, and a
-// lookup in a large table reads no more than its pages.
+// chunk is built in memory, so a table may be far larger than that. Small records are looked up in
+// a copy (small_table.h). A page is checked when it is first looked at: damage is noticed where it
+// would matter, and a lookup in a large table reads no more than its pages.
 
 #include <atomic>
 #include <cstdint>
@@ -34,13 +30,12 @@
 
 #include "mapreduce/base/hash.h"
 #include "mapreduce/base/status.h"
-#include "mapreduce/base/virtual_buffer.h"
 #include "mapreduce/io/file_system.h"
 
 namespace millrace {
 
 inline constexpr std::uint32_t kTableMagic = 0x4254524D;  // The bytes "MRTB".
-inline constexpr std::uint32_t kTableVersion = 1;
+inline constexpr std::uint32_t kTableVersion = 2;
 inline constexpr std::size_t kTablePageBytes = std::size_t{64} << 10;
 
 struct TableInfo {
@@ -52,7 +47,6 @@ struct TableInfo {
 struct TableWriterOptions {
   std::uint64_t entries_in_memory = std::uint64_t{1} << 20;  ///< Of 16 bytes; more go to a file.
   std::uint64_t chunk_rows = std::uint64_t{4} << 20;         ///< A chunk is of so many rows.
-  std::uint64_t small_bytes_max = std::uint64_t{32} << 20;   ///< Of small records, in memory.
 };
 
 /// Writes a table. One thread at a time. Beside the file there is `path`.index while it is written.
@@ -83,8 +77,6 @@ class TableWriter {
   Status EachEntry(F&& visit);
   Status WriteOffsets();
   Status WriteSlots(std::uint64_t chunk_count, std::uint64_t chunk_slots);
-  void AddSmall(std::string_view key, std::string_view value);
-  Status WriteSmall(std::uint64_t* count, std::uint64_t* bytes);
 
   FileSystem& files_;
   const std::string path_;
@@ -98,9 +90,7 @@ class TableWriter {
   std::unique_ptr<WritableFile> spool_;
   std::uint64_t rows_ = 0;
   std::string last_key_;
-  bool has_small_ = true;          // All records so far are small and here:
-  std::string small_;              // (key_bytes:u8 value_bytes:u8 key value)*
-  std::size_t largest_small_ = 0;  // Of key and value.
+  std::uint64_t record_bytes_max_ = 0;
 };
 
 /// An open table. Thread-safe.
@@ -117,16 +107,11 @@ class TableFile {
 
   std::uint64_t rows() const { return rows_; }
   std::uint64_t bytes() const { return bytes_.size(); }
+  /// The most bytes that key and value of a record have, as the writer says.
+  std::uint64_t record_bytes_max() const { return record_bytes_max_; }
   /// Views live as long as the table. Cost: about three cache misses.
   std::optional<Record> Find(std::string_view key) const;
-  /// The value alone, mostly by one cache miss. Null data where there is none: such a view comes
-  /// back in registers, an optional one through memory, which the caller would wait for.
-  std::string_view ValueOrNull(std::string_view key) const;
-  std::optional<std::string_view> FindValue(std::string_view key) const {
-    const std::string_view value = ValueOrNull(key);
-    return value.data() == nullptr ? std::nullopt : std::optional(value);
-  }
-  /// Asks for the memory that ValueOrNull of this key will look at.
+  /// Asks for the memory that Find of this key will look at first.
   void Prefetch(std::string_view key) const;
   /// The row `row` in key order, from 0; nullopt behind the last.
   std::optional<Record> Row(std::uint64_t row) const;
@@ -136,7 +121,6 @@ class TableFile {
  private:
   TableFile() = default;
   Status Read();
-  Status CopySmall();
   bool IsSound(std::uint64_t begin, std::uint64_t bytes) const;
   bool CheckPage(std::size_t page) const;
   std::optional<Record> At(std::uint64_t offset) const;
@@ -147,9 +131,7 @@ class TableFile {
   std::unique_ptr<MappedFile> mapped_;
   std::string_view bytes_;
   std::uint64_t rows_ = 0, offsets_at_ = 0, slots_at_ = 0, chunk_count_ = 0, chunk_slots_ = 0,
-                small_at_ = 0, small_count_ = 0, small_bytes_ = 0, hashes_at_ = 0;
-  VirtualBuffer small_copy_;                                   // In huge pages; see Read().
-  const char* small_ = nullptr;                                // There, or in the file.
+                record_bytes_max_ = 0, hashes_at_ = 0;
   mutable std::vector<std::atomic<std::uint8_t>> is_checked_;  // By page.
   mutable std::atomic<std::uint64_t> damaged_at_{UINT64_MAX};
 };

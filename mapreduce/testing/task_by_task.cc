@@ -216,7 +216,7 @@ class TaskByTask {
     }
     if (graph_.stages[stage].table >= 0) {
       MR_ASSIGN_OR_RETURN(tables_[static_cast<std::size_t>(graph_.stages[stage].table)],
-                          OpenTable(files_, table));
+                          OpenTable(files_, table, options_.memory_bytes));
     }
     for (const std::vector<RejectRows>& of_follower : next_rejects) {
       for (const RejectRows& rows : of_follower)

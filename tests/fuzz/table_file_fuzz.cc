@@ -9,6 +9,7 @@
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/base/hash.h"
+#include "mapreduce/shuffle/small_table.h"
 #include "mapreduce/shuffle/table_file.h"
 #include "tests/fuzz/fuzz_file.h"
 
@@ -16,8 +17,9 @@ using namespace millrace;
 
 namespace {
 
-constexpr std::size_t kFooterBytes = 88;
+constexpr std::size_t kFooterBytes = 72;
 constexpr std::uint64_t kRowsMax = 200;
+constexpr std::uint64_t kSmallBytesMax = std::uint64_t{1} << 20;
 
 // Sums up all bytes: a sanitizer sees those that are not the file's.
 std::uint64_t Touch(std::string_view bytes) {
@@ -33,8 +35,14 @@ std::uint64_t LookAt(const TableFile& table, std::string_view key) {
     FUZZ_CHECK(found->key == key);
     sum += Touch(found->value);
   }
-  if (const auto value = table.FindValue(key)) sum += Touch(*value);
   return sum;
+}
+
+std::uint64_t LookAt(const SmallTable* small, const TableFile::Record& record) {
+  if (small == nullptr) return 0;
+  const std::string_view value = small->ValueOrNull(record.key);
+  FUZZ_CHECK(small->ValueNear(small->Prefetch(record.key), record.key).size() == value.size());
+  return Touch(value) + (small->has_rows() ? small->RowOf(record.key).value_or(0) : 0);
 }
 
 void Read(const std::string& path) {
@@ -44,6 +52,7 @@ void Read(const std::string& path) {
     return;
   }
   const TableFile& table = **opened;
+  const auto small = SmallTable::Of({*opened}, kSmallBytesMax);
   volatile std::uint64_t sum = 0;
   for (const std::string& key :
        {std::string(), std::string("a"), std::string(30, 'k'), std::string(200, 'k')}) {
@@ -51,7 +60,7 @@ void Read(const std::string& path) {
   }
   for (std::uint64_t row = 0; row < std::min(table.rows(), kRowsMax); ++row) {
     if (const auto record = table.Row(row))
-      sum = sum + Touch(record->value) + LookAt(table, record->key);
+      sum = sum + Touch(record->value) + LookAt(table, record->key) + LookAt(small.get(), *record);
   }
   FUZZ_CHECK(!table.Row(table.rows()));
   const Status status = table.status();
@@ -62,7 +71,7 @@ void Read(const std::string& path) {
 bool MakeHashesFit(std::string& file) {
   if (file.size() < kFooterBytes) return false;
   char* const footer = file.data() + file.size() - kFooterBytes;
-  const std::uint64_t hashes_at = LoadLittle64(footer + 64);
+  const std::uint64_t hashes_at = LoadLittle64(footer + 48);
   if (hashes_at > file.size() - kFooterBytes) return false;
   const std::uint64_t pages = (hashes_at + kTablePageBytes - 1) / kTablePageBytes;
   if (file.size() - kFooterBytes - hashes_at != pages * 8) return false;
@@ -72,7 +81,7 @@ bool MakeHashesFit(std::string& file) {
     const std::uint64_t end = std::min<std::uint64_t>(begin + kTablePageBytes, hashes_at);
     StoreLittle64(file.data() + hashes_at + page * 8, Hash64(bytes.substr(begin, end - begin)));
   }
-  StoreLittle64(footer + 72, Hash64(bytes.substr(hashes_at, file.size() - 16 - hashes_at)));
+  StoreLittle64(footer + 56, Hash64(bytes.substr(hashes_at, file.size() - 16 - hashes_at)));
   return true;
 }
 

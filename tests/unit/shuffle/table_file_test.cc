@@ -77,7 +77,6 @@ void ExpectHolds(const TableFile& table, const Rows& rows, const std::vector<std
     ASSERT_EQ(found->row, row);
     ASSERT_EQ(found->key, key);
     ASSERT_EQ(found->value, value);
-    ASSERT_EQ(table.FindValue(key), value) << row;
     const auto at = table.Row(row++);
     ASSERT_TRUE(at);
     ASSERT_EQ(at->row, row - 1);
@@ -90,7 +89,6 @@ void ExpectHolds(const TableFile& table, const Rows& rows, const std::vector<std
     table.Prefetch(key);
     if (rows.contains(key)) continue;
     ASSERT_FALSE(table.Find(key));
-    ASSERT_FALSE(table.FindValue(key));
   }
   EXPECT_TRUE(table.status().ok()) << table.status().message();
 }
@@ -112,8 +110,6 @@ TEST_F(TableFileTest, FindsWhatWasAddedAndNothingElse) {
   }
 }
 
-// Around the sizes where a record no longer fits a place of 16, 32 or 64 bytes, and the record that
-// makes a whole table one without small records.
 TEST_F(TableFileTest, HoldsRecordsOfEachSize) {
   for (const std::size_t bytes :
        {0, 1, 12, 13, 14, 15, 28, 29, 30, 31, 60, 61, 62, 63, 64, 254, 255, 256}) {
@@ -185,19 +181,7 @@ TEST_F(TableFileTest, SpooledEntriesMakeTheSameFile) {
   EXPECT_EQ(folder_.FileCount(), 5u) << "an index was left behind";
 }
 
-TEST_F(TableFileTest, HoldsSmallRecordsOnceWhereThereAreTooManyOfThem) {
-  Random random(TestSeed());
-  const Rows rows = NastyRows(random, 1000, 20, 10);
-  ASSERT_NE(Write(rows), nullptr);
-  const std::size_t with_small = FileBytes(path_).size();
-  const Table table = Write(rows, {.small_bytes_max = 1000});
-  ASSERT_NE(table, nullptr);
-  EXPECT_LT(FileBytes(path_).size(), with_small - 1000 * 16);
-  ExpectHolds(*table, rows, {"absent"});
-}
-
-// Large enough for a copy in huge pages.
-TEST_F(TableFileTest, FindsInACopyOfManySmallRecords) {
+TEST_F(TableFileTest, FindsEachOfManyRecords) {
   Rows rows;
   for (int i = 0; i < 200'000; ++i) rows["key " + std::to_string(i * 7)] = std::to_string(i);
   const Table table = Write(rows);
@@ -232,7 +216,7 @@ TEST_F(TableFileTest, LeavesNoIndexWhenItIsGivenUp) {
 // What a table gives, and whether it says that it is damaged.
 struct Answers {
   bool is_damaged = false;
-  Rows by_find, by_value, by_row;
+  Rows by_find, by_row;
 };
 
 Answers Ask(const std::string& path, const Rows& rows) {
@@ -247,7 +231,6 @@ Answers Ask(const std::string& path, const Rows& rows) {
   for (const auto& [key, value] : rows) {
     (*table)->Prefetch(key);
     if (const auto found = (*table)->Find(key)) answers.by_find[key] = found->value;
-    if (const auto found = (*table)->FindValue(key)) answers.by_value[key] = *found;
   }
   for (std::uint64_t row = 0; row < (*table)->rows() && row < 2 * rows.size(); ++row) {
     if (const auto at = (*table)->Row(row)) answers.by_row[std::string(at->key)] = at->value;
@@ -301,7 +284,7 @@ TEST_F(TableFileTest, NeverGivesDamagedBytesAsARecord) {
     SetFileBytes(path_, flipped);
     const Answers answers = Ask(path_, rows);
     ASSERT_TRUE(answers.is_damaged) << "bit " << bit;  // All pages were looked at.
-    for (const Rows* const found : {&answers.by_find, &answers.by_value, &answers.by_row}) {
+    for (const Rows* const found : {&answers.by_find, &answers.by_row}) {
       for (const auto& [key, value] : *found) ASSERT_EQ(rows.at(key), value) << "bit " << bit;
     }
     if (!answers.by_find.empty() && answers.by_find.size() < rows.size()) ++partly;
@@ -356,7 +339,6 @@ TEST_F(TableFileTest, IsReadByManyThreadsAtOnce) {
             table.Prefetch(at->first);
             const auto found = table.Find(at->first);
             if (!found || found->value != at->second) ++wrong;
-            if (table.FindValue(at->first) != at->second) ++wrong;
             if (++at == all.end()) at = all.begin();
           }
         };

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mapreduce/shuffle/small_table.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "mapreduce/base/hash.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kRowBytes = 4;
+// So many lines are asked for before the first of them is written.
+constexpr std::size_t kBatch = 64;
+
+constexpr char kFree = 0;  // A tag that no key has.
+char TagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
+
+}  // namespace
+
+std::unique_ptr<const SmallTable> SmallTable::Of(
+    const std::vector<std::shared_ptr<const TableFile>>& files, std::uint64_t bytes_max) {
+  std::uint64_t rows = 0, record_bytes = 0;
+  for (const auto& file : files) {
+    rows += file->rows();
+    record_bytes = std::max(record_bytes, file->record_bytes_max());
+  }
+  if (rows == 0 || record_bytes + kHeaderBytes > kLineBytes) return nullptr;
+  std::unique_ptr<SmallTable> table(new SmallTable());
+  table->place_bytes_ =
+      std::bit_ceil(std::max<std::size_t>(record_bytes + kHeaderBytes, kPlaceBytesMin));
+  table->has_rows_ = record_bytes + kHeaderBytes + kRowBytes <= table->place_bytes_;
+  table->places_ = table->place_bytes_ == 16 ? 0b1111 : table->place_bytes_ == 32 ? 0b0101 : 0b0001;
+  table->count_ = rows * 2 / (kLineBytes / table->place_bytes_) + 1;
+  const std::uint64_t bytes = table->count_ * kLineBytes;
+  if (bytes > bytes_max) return nullptr;
+  Result<VirtualBuffer> lines = VirtualBuffer::Reserve(bytes, /*huge_pages=*/true);
+  if (!lines.ok()) return nullptr;
+  table->lines_ = *std::move(lines);
+  if (!table->Add(files)) return nullptr;
+  return table;
+}
+
+bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files) {
+  struct Next {
+    TableFile::Record record;
+    std::uint64_t hash;
+  };
+  std::array<Next, kBatch> batch;
+  std::uint64_t first_row = 0;
+  for (const auto& file : files) {
+    for (std::uint64_t row = 0; row < file->rows();) {
+      const std::size_t count = std::min<std::uint64_t>(kBatch, file->rows() - row);
+      for (std::size_t i = 0; i < count; ++i, ++row) {
+        const std::optional<TableFile::Record> record = file->Row(row);
+        if (!record || record->key.size() + record->value.size() > file->record_bytes_max())
+          return false;
+        batch[i] = {*record, Hash64(record->key)};
+        batch[i].record.row = first_row + row;
+        __builtin_prefetch(LineOf(batch[i].hash), /*rw=*/1);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto& [record, hash] = batch[i];
+        const char* line = LineOf(hash);
+        while (Match(line, kFree) == 0) line = LineBehind(line);
+        char* to = lines_.data() + (PlaceIn(line, Match(line, kFree)) - lines_.data());
+        if (has_rows_) {
+          StoreLittle32(to + place_bytes_ - kRowBytes, static_cast<std::uint32_t>(record.row));
+        }
+        *to++ = TagOf(hash);
+        *to++ = static_cast<char>(record.key.size());
+        *to++ = static_cast<char>(record.value.size());
+        // Key and value lie one behind the other in the file.
+        std::memcpy(to, record.key.data(), record.key.size() + record.value.size());
+      }
+    }
+    first_row += file->rows();
+  }
+  return true;
+}
+
+const char* SmallTable::Find(std::string_view key) const {
+  if (key.size() + kHeaderBytes > place_bytes_) return nullptr;
+  const std::uint64_t hash = Hash64(key);
+  for (const char* line = LineOf(hash);; line = LineBehind(line)) {
+    for (unsigned found = Match(line, TagOf(hash)); found != 0; found &= found - 1) {
+      if (const char* const at = PlaceIn(line, found); IsOf(at, key)) return at;
+    }
+    if (Match(line, kFree) != 0) return nullptr;
+  }
+}
+
+std::string_view SmallTable::ValueOrNull(std::string_view key) const {
+  const char* const at = Find(key);
+  return at == nullptr ? std::string_view() : ValueAt(at);
+}
+
+SmallTable::Spot SmallTable::Prefetch(std::string_view key) const {
+  const std::uint64_t hash = Hash64(key);
+  const char* const line = LineOf(hash);
+  __builtin_prefetch(line);
+  return {line, TagOf(hash)};
+}
+
+std::optional<std::uint64_t> SmallTable::RowOf(std::string_view key) const {
+  const char* const at = Find(key);
+  if (at == nullptr) return std::nullopt;
+  return LoadLittle32(at + place_bytes_ - kRowBytes);
+}
+
+}  // namespace millrace
