@@ -28,7 +28,8 @@ constexpr std::uint64_t kRecordCopies = 4;
 constexpr std::uint64_t kBesideBudget = std::uint64_t{32} << 20;
 // A range smaller than this is not worth a task.
 constexpr std::uint64_t kRangeBytes = std::uint64_t{4} << 20;
-// Nor is a file of a table.
+// So many are worth a file of a table for each slot, and then one for so many more: where records
+// are not small, a lookup begins with finding the file.
 constexpr std::uint64_t kTableRangeBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kRangesPerSlot = 8;
 constexpr std::size_t kRangesMax = 256;
@@ -213,11 +214,13 @@ Status Execution::RunReduce(std::size_t stage) {
   phase.store = &store;
   for (const Follower& follower : followers)
     phase.next_stores.push_back(stores_[follower.stage].get());
-  const std::size_t wanted =
-      std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(slots),
-                static_cast<std::size_t>(store.data_bytes() /
-                                         (spec.table >= 0 ? kTableRangeBytes : kRangeBytes)) +
-                    1});
+  std::size_t wanted = std::min({kRangesMax, kRangesPerSlot * static_cast<std::size_t>(slots),
+                                 static_cast<std::size_t>(store.data_bytes() / kRangeBytes) + 1});
+  if (spec.table >= 0) {
+    wanted = std::min(
+        wanted, std::max(static_cast<std::size_t>(slots),
+                         static_cast<std::size_t>(store.data_bytes() / kTableRangeBytes) + 1));
+  }
   phase.ranges = CutRanges(store, spec.writes.empty() ? 1 : options().parts, wanted);
   std::vector<std::vector<std::unique_ptr<PartFile>>> files;
   for (const StageWrite& write : spec.writes) {

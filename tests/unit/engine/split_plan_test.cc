@@ -63,6 +63,23 @@ TEST(SplitPlanTest, CutsALargeFile) {
   EXPECT_EQ(splits[2].stored_bytes, 50u);
 }
 
+// Its phase would else keep one slot busy while the others wait.
+TEST(SplitPlanTest, CutsASmallInputAllTheSame) {
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  const auto splits_of = [&](std::uint64_t bytes, std::uint64_t split_bytes) {
+    const std::vector<ExecutionInput> inputs = {{.name = "x", .shards = {PlainShard("a", bytes)}},
+                                                {.name = "y", .shards = {PlainShard("b", 100)}}};
+    const std::vector<Split> splits = PlanSplits(inputs, split_bytes);
+    ExpectCovers(splits, inputs);
+    return splits.size() - 1;
+  };
+  EXPECT_EQ(splits_of(2 * kMebibyte, 64 * kMebibyte), 1u);
+  EXPECT_EQ(splits_of(9 * kMebibyte, 64 * kMebibyte), 4u);
+  EXPECT_EQ(splits_of(40 * kMebibyte, 64 * kMebibyte), 8u);
+  EXPECT_EQ(splits_of(1024 * kMebibyte, 64 * kMebibyte), 16u);
+  EXPECT_EQ(splits_of(9 * kMebibyte, kMebibyte), 9u);
+}
+
 TEST(SplitPlanTest, PacksSmallFilesUpToTheLimit) {
   const std::vector<ExecutionInput> inputs = {SmallFiles(1000, 1 << 10)};
   const std::vector<Split> splits = PlanSplits(inputs, 64 << 10);
