@@ -62,8 +62,9 @@ TEST_F(LocalWriteFileTest, KeepsTheOrderOfSmallAndLargePieces) {
     auto file = *files_.Create(path, use);
     std::size_t at = 0;
     for (int i = 0; at < content.size(); ++i) {
-      const std::string_view piece =
-          std::string_view(content).substr(at, i % 3 == 0 ? 300'000 : i % 3 == 1 ? 17 : 500'000);
+      const std::string_view piece = std::string_view(content).substr(at, i % 3 == 0   ? 300'000
+                                                                          : i % 3 == 1 ? 17
+                                                                                       : 500'000);
       ASSERT_TRUE(file->Append(piece).ok());
       at += piece.size();
     }
