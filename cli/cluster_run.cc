@@ -109,6 +109,7 @@ class ClusterRun {
     MR_ASSIGN_OR_RETURN(prepared_, PrepareRun(files_, run, parallel));
     if (!run.dry_run) ClearDeadIsolatedRun(prepared_.place);
     if (run.split_bytes == 0) prepared_.split_bytes = SplitBytesFor(*cluster);
+    prepared_.small_inputs = SmallInputs::kAsOthers;
     MR_ASSIGN_OR_RETURN(std::optional<RunSummary> finished,
                         LookAtOutput(files_, run, prepared_, parallel, cancel_, progress_));
     if (finished) return *std::move(finished);

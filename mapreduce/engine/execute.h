@@ -57,10 +57,17 @@ class ProgressSink {
   virtual void OnWarning(std::string_view /*warning*/) {}
 };
 
+/// How an input is cut that is small against the others.
+enum class SmallInputs {
+  kAsOthers,  ///< By the split size: the user's, or a cluster's.
+  kFiner,     ///< Into some splits, so that no slot waits for one: where nobody said a size.
+};
+
 struct ExecutionOptions {
   int parallel = 1;
   std::uint64_t memory_bytes = std::uint64_t{1} << 30;
   std::uint64_t split_bytes = std::uint64_t{64} << 20;
+  SmallInputs small_inputs = SmallInputs::kAsOthers;
   int parts = 1;
   Compression compression = Compression::kNone;
   RejectLimit max_rejects;

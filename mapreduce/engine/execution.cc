@@ -111,7 +111,7 @@ void Execution::ReportProgress() {
 
 std::vector<Split> Execution::SplitsOf(int input) const {
   std::vector<Split> splits;
-  for (Split& split : PlanSplits(inputs(), options().split_bytes)) {
+  for (Split& split : PlanSplits(inputs(), options().split_bytes, options().small_inputs)) {
     if (split.pieces.front().input == input) splits.push_back(std::move(split));
   }
   return splits;

@@ -31,7 +31,7 @@ void FillPlan(const PreparedRun& run, RunSummary& summary) {
   const JobGraph& graph = run.planned.job->graph();
   const std::vector<ExecutionInput>& inputs = run.planned.inputs;
   std::vector<std::vector<Split>> splits(inputs.size());
-  for (Split& split : PlanSplits(inputs, run.split_bytes))
+  for (Split& split : PlanSplits(inputs, run.split_bytes, run.small_inputs))
     splits[static_cast<std::size_t>(split.pieces.front().input)].push_back(std::move(split));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     summary.inputs[i].split_count = splits[i].size();
@@ -97,6 +97,7 @@ Result<PreparedRun> PrepareRun(FileSystem& files, const RunRequest& request, int
   MR_ASSIGN_OR_RETURN(run.planned, PlanJob(files, plan, request.inputs, parallel));
   MR_RETURN_IF_ERROR(
       CheckOverlap(files, run.place, request.date, request.inputs, run.planned.inputs));
+  if (request.split_bytes == 0) run.small_inputs = SmallInputs::kFiner;
   run.split_bytes = request.split_bytes > 0 ? request.split_bytes
                                             : DefaultSplitBytes(run.planned.stored_bytes, parallel);
   MR_RETURN_IF_ERROR(CheckSplitBytes(run.planned.stored_bytes, run.split_bytes));

@@ -24,6 +24,7 @@ struct PreparedRun {
   OutputPlace place;
   PlannedJob planned;
   std::uint64_t split_bytes = 0;
+  SmallInputs small_inputs = SmallInputs::kAsOthers;
 };
 
 /// Plans `request` for so many tasks at once. Errors: PlanJob's; kCannotCreate where the output

@@ -92,6 +92,7 @@ class JobRun {
         .parallel = parallel_,
         .memory_bytes = request_.memory_bytes,
         .split_bytes = run_.split_bytes,
+        .small_inputs = run_.small_inputs,
         .max_rejects = request_.max_rejects,
         .output_directory = JoinPath(work.path(), "output"),
         .scratch_directory = JoinPath(scratch ? scratch->path() : work.path(), "scratch"),

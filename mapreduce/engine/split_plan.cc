@@ -87,11 +87,12 @@ class Packer {
 
 }  // namespace
 
-std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs,
-                              std::uint64_t split_bytes) {
+std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs, std::uint64_t split_bytes,
+                              SmallInputs small_inputs) {
   std::vector<Split> splits;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const std::uint64_t bytes = SplitBytesOf(inputs[i], split_bytes);
+    const std::uint64_t bytes =
+        small_inputs == SmallInputs::kFiner ? SplitBytesOf(inputs[i], split_bytes) : split_bytes;
     Packer packer(bytes, splits);
     for (std::size_t s = 0; s < inputs[i].shards.size(); ++s) {
       const Shard& shard = inputs[i].shards[s];

@@ -39,8 +39,9 @@ struct Split {
 inline constexpr std::uint64_t kSplitsMax = 1'000'000;
 
 /// All splits in (input, shard, offset) order; every byte of every shard is in exactly one piece.
-/// A small input is cut into some splits all the same. Requires: split_bytes > 0.
-std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs, std::uint64_t split_bytes);
+/// Requires: split_bytes > 0.
+std::vector<Split> PlanSplits(const std::vector<ExecutionInput>& inputs, std::uint64_t split_bytes,
+                              SmallInputs small_inputs = SmallInputs::kAsOthers);
 
 /// Why a file is read by one task whatever its size; "" where it is split.
 std::string WhyWhole(const FileFormat& format, const Shard& shard);

@@ -69,7 +69,7 @@ TEST(SplitPlanTest, CutsASmallInputAllTheSame) {
   const auto splits_of = [&](std::uint64_t bytes, std::uint64_t split_bytes) {
     const std::vector<ExecutionInput> inputs = {{.name = "x", .shards = {PlainShard("a", bytes)}},
                                                 {.name = "y", .shards = {PlainShard("b", 100)}}};
-    const std::vector<Split> splits = PlanSplits(inputs, split_bytes);
+    const std::vector<Split> splits = PlanSplits(inputs, split_bytes, SmallInputs::kFiner);
     ExpectCovers(splits, inputs);
     return splits.size() - 1;
   };
@@ -78,6 +78,9 @@ TEST(SplitPlanTest, CutsASmallInputAllTheSame) {
   EXPECT_EQ(splits_of(40 * kMebibyte, 64 * kMebibyte), 8u);
   EXPECT_EQ(splits_of(1024 * kMebibyte, 64 * kMebibyte), 16u);
   EXPECT_EQ(splits_of(9 * kMebibyte, kMebibyte), 9u);
+  const std::vector<ExecutionInput> as_others = {
+      {.name = "x", .shards = {PlainShard("a", 9 * kMebibyte)}}};
+  EXPECT_EQ(PlanSplits(as_others, 64 * kMebibyte).size(), 1u);
 }
 
 TEST(SplitPlanTest, PacksSmallFilesUpToTheLimit) {
