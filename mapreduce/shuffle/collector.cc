@@ -26,6 +26,8 @@ constexpr std::uint64_t kKeptRunBytesMax = std::uint64_t{64} << 20;
 constexpr std::uint64_t kKeptRunShare = 64;
 // Buckets begin with the first full buffer: fewer than some of those are not worth it.
 constexpr std::uint64_t kBucketRunsMin = 4;
+// On average. Larger ones would leave much of their chunks free: of 2 KB, half.
+constexpr std::uint64_t kBucketRecordBytesMax = 512;
 
 }  // namespace
 
@@ -82,7 +84,10 @@ Status SortCollector::SealWhatIsFull() {
 
 Status SortCollector::OpenBuckets() {
   const std::span<const SortEntry> entries = buffer_.entries();
-  MR_ASSIGN_OR_RETURN(uses_buckets_, buckets_.Open(entries, buffer_.bytes()));
+  uses_buckets_ = buffer_.bytes() / entries.size() <= kBucketRecordBytesMax;
+  if (uses_buckets_) {
+    MR_ASSIGN_OR_RETURN(uses_buckets_, buckets_.Open(entries, buffer_.bytes()));
+  }
   if (!uses_buckets_) return Seal(/*memory_is_short=*/false);
   for (const SortEntry& entry : entries) {
     const char* const record = reinterpret_cast<const char*>(entry.ref);

@@ -28,7 +28,7 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
     rows += file->rows();
     record_bytes = std::max(record_bytes, file->record_bytes_max());
   }
-  if (rows == 0 || record_bytes + kHeaderBytes > kLineBytes) return nullptr;
+  if (rows == 0 || record_bytes > kLineBytes - kHeaderBytes) return nullptr;
   std::unique_ptr<SmallTable> table(new SmallTable());
   table->place_bytes_ =
       std::bit_ceil(std::max<std::size_t>(record_bytes + kHeaderBytes, kPlaceBytesMin));
@@ -56,7 +56,7 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
       const std::size_t count = std::min<std::uint64_t>(kBatch, file->rows() - row);
       for (std::size_t i = 0; i < count; ++i, ++row) {
         const std::optional<TableFile::Record> record = file->Row(row);
-        if (!record || record->key.size() + record->value.size() > file->record_bytes_max())
+        if (!record || record->key.size() + record->value.size() > place_bytes_ - kHeaderBytes)
           return false;
         batch[i] = {*record, Hash64(record->key)};
         batch[i].record.row = first_row + row;

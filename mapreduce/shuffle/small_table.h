@@ -34,7 +34,8 @@ namespace millrace {
 /// Immutable once made; thread-safe.
 class SmallTable {
  public:
-  static constexpr std::uint64_t kBytesMax = std::uint64_t{64} << 20;
+  /// Beside the budget of those who look up, so that of some tables all stay small against it.
+  static constexpr std::uint64_t kBytesMax = std::uint64_t{24} << 20;
 
   /// Of the records of all `files`, whose rows are counted on from file to file. Null where a
   /// record or the table (more than `bytes_max`) is too large, or a file is damaged. About 10 ns a
