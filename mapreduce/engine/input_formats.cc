@@ -196,8 +196,9 @@ class SameColumns {
 bool BeginsWithKey(const std::string& path, const std::set<std::string>& keys) {
   std::string key;
   for (const std::string& step : JsonPathKeys(path)) {
-    key += (key.empty() ? "" : ".") + step;
+    key += step;
     if (keys.contains(key)) return true;
+    key += '.';
   }
   return false;
 }

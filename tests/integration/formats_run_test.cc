@@ -402,11 +402,15 @@ TEST_F(FormatsRunTest, APathThatNoObjectHasIsAMistake) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(Read("out/part-00000.tsv"), "*\t1\ta\t1\nSE\t1\ta\t1\n");
   // A backslash makes the key of what follows it, also for the look at the first objects.
-  Write("odd.jsonl", "{\"2024\":\"a\",\"-1\":{\"x.y\":\"SE\"},\"ms_played\":40000}\n");
+  Write("odd.jsonl",
+        "{\"2024\":\"a\",\"-1\":{\"x.y\":\"SE\"},\".c\":\"SE\",\"ms_played\":40000}\n");
   const ProcessResult odd =
       Toplist("odd.jsonl", "odd", {"--param", "track=\\2024", "--param", "country=\\-1.x\\.y"});
   EXPECT_EQ(odd.exit_code, 0) << odd.err;
   EXPECT_EQ(Read("odd/part-00000.tsv"), Read("out/part-00000.tsv"));
+  const ProcessResult dot =
+      Toplist("odd.jsonl", "dot", {"--param", "track=\\2024", "--param", "country=.c"});
+  EXPECT_EQ(dot.exit_code, 0) << dot.err;
   const ProcessResult lacking =
       Toplist("odd.jsonl", "lacking", {"--param", "track=\\2025", "--param", "country=\\-1.x"});
   EXPECT_EQ(lacking.exit_code, 65);
