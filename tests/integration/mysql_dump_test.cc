@@ -11,10 +11,8 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -24,33 +22,13 @@
 
 #include "mapreduce/formats/any_row.h"
 #include "mapreduce/formats/file_format.h"
+#include "tests/integration/shell.h"
 
 namespace millrace {
 namespace {
 
 namespace fs = std::filesystem;
 using Row = std::vector<std::optional<std::string>>;
-
-std::string ReadFile(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void WriteFile(const fs::path& path, std::string_view text) {
-  std::ofstream(path, std::ios::binary).write(text.data(), static_cast<long>(text.size()));
-}
-
-// Runs a line of shell and returns what it prints.
-std::string Shell(const std::string& line) {
-  std::FILE* const pipe = ::popen(line.c_str(), "r");
-  std::string text;
-  char bytes[65536];
-  while (const std::size_t count = std::fread(bytes, 1, sizeof bytes, pipe)) {
-    text.append(bytes, count);
-  }
-  EXPECT_EQ(::pclose(pipe), 0) << line;
-  return text;
-}
 
 bool HasTool(const std::string& name) {
   return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0;
@@ -62,13 +40,16 @@ class Server {
   Server() {
     char name[] = "/tmp/millrace-mariadb-XXXXXX";
     folder_ = ::mkdtemp(name);
-    fs::create_directories(folder_ / "tab");
     fs::permissions(folder_, fs::perms::all);
-    fs::permissions(folder_ / "tab", fs::perms::all);  // The server writes there.
+    for (const char* inner : {"tab", "tmp"}) {  // The server writes there.
+      fs::create_directories(folder_ / inner);
+      fs::permissions(folder_ / inner, fs::perms::all);
+    }
     // As root it wants to be told so; anybody else is whom it runs as.
     const std::string user = ::geteuid() == 0 ? "mysql" : std::to_string(::geteuid());
     const std::string as_user = ::geteuid() == 0 ? " --user=mysql" : "";
-    Shell("mariadb-install-db --no-defaults" + as_user +
+    // Each server removes the temporary tables in its TMPDIR as it starts, be they its own or not.
+    Shell("TMPDIR=" + (folder_ / "tmp").string() + " mariadb-install-db --no-defaults" + as_user +
           " --datadir=" + (folder_ / "data").string() +
           " --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve > " +
           (folder_ / "log").string() + " 2>&1");
@@ -105,6 +86,7 @@ class Server {
     std::vector<std::string> words = {"mariadbd",
                                       "--no-defaults",
                                       "--datadir=" + (folder_ / "data").string(),
+                                      "--tmpdir=" + (folder_ / "tmp").string(),
                                       "--socket=" + (folder_ / "socket").string(),
                                       "--pid-file=" + (folder_ / "pid").string(),
                                       "--skip-networking",

@@ -3,171 +3,37 @@
 // COPY ... TO STDOUT says of the same tables, byte for byte.
 #include "mapreduce/formats/postgres_dump.h"
 
-#include <fcntl.h>
-#include <grp.h>
 #include <gtest/gtest.h>
-#include <pwd.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #include "mapreduce/formats/file_format.h"
+#include "tests/integration/postgres_server.h"
+#include "tests/integration/shell.h"
 
 namespace millrace {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string ReadFile(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void WriteFile(const fs::path& path, std::string_view text) {
-  std::ofstream(path, std::ios::binary).write(text.data(), static_cast<long>(text.size()));
-}
-
-// Runs a line of shell and returns what it prints.
-std::string Shell(const std::string& line) {
-  std::FILE* const pipe = ::popen(line.c_str(), "r");
-  std::string text;
-  char bytes[65536];
-  while (const std::size_t count = std::fread(bytes, 1, sizeof bytes, pipe)) {
-    text.append(bytes, count);
-  }
-  EXPECT_EQ(::pclose(pipe), 0) << line;
-  return text;
-}
-
-// Where the newest server's programs are; empty without one.
-fs::path Programs() {
-  std::vector<std::pair<int, fs::path>> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", error)) {
-    const fs::path programs = entry.path() / "bin";
-    if (fs::exists(programs / "initdb") && fs::exists(programs / "pg_dump")) {
-      found.emplace_back(std::atoi(entry.path().filename().c_str()), programs);
-    }
-  }
-  return found.empty() ? fs::path() : std::max_element(found.begin(), found.end())->second;
-}
-
-// A server of its own in a new folder, reached by a socket there. One for all tests.
-class Server {
- public:
-  Server() {
-    char name[] = "/tmp/millrace-postgres-XXXXXX";
-    folder_ = ::mkdtemp(name);
-    fs::permissions(folder_, fs::perms::all);  // The server's user is another one.
-    Shell(AsServer() + (programs_ / "initdb").string() + " -D " + (folder_ / "data").string() +
-          " -A trust -U postgres --no-sync -E UTF8 --locale=C > " + (folder_ / "log").string() +
-          " 2>&1");
-    Start();
-  }
-  ~Server() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGINT);
-      ::waitpid(pid_, nullptr, 0);
-    }
-    fs::remove_all(folder_);
-  }
-
-  const fs::path& folder() const { return folder_; }
-  std::string Client(const std::string& program, const std::string& database) const {
-    return (programs_ / program).string() + " -h " + folder_.string() + " -U postgres -d " +
-           database + " ";
-  }
-  std::string Ask(const std::string& database, const std::string& script) const {
-    WriteFile(folder_ / "script.sql", script);
-    return Shell(Client("psql", database) + "-X -q -v ON_ERROR_STOP=1 -f " +
-                 (folder_ / "script.sql").string());
-  }
-  std::string CopyOut(const std::string& database, const std::string& table) const {
-    return Ask(database, "COPY " + table + " TO STDOUT;\n");
-  }
-  // Writes `name` below the folder.
-  fs::path Dump(const std::string& database, const std::string& name,
-                const std::string& arguments) const {
-    const fs::path path = folder_ / name;
+class PostgresDumpServerTest : public PostgresTest {
+ protected:
+  // Writes `name` below the server's folder.
+  static fs::path Dump(const std::string& database, const std::string& name,
+                       const std::string& arguments) {
+    const fs::path path = server_->folder() / name;
     fs::remove_all(path);
-    Shell(Client("pg_dump", database) + arguments + " -f " + path.string() + " 2> " +
-          (folder_ / "pg_dump.log").string());
+    Shell(server_->Client("pg_dump", database) + arguments + " -f " + path.string() + " 2> " +
+          (server_->folder() / "pg_dump.log").string());
     return path;
   }
-
- private:
-  static std::string AsServer() { return ::geteuid() == 0 ? "runuser -u postgres -- " : ""; }
-
-  void Start() {
-    std::vector<std::string> words = {(programs_ / "postgres").string(),
-                                      "-D",
-                                      (folder_ / "data").string(),
-                                      "-k",
-                                      folder_.string(),
-                                      "-c",
-                                      "listen_addresses=",
-                                      "-c",
-                                      "fsync=off"};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    const std::string log = (folder_ / "server.log").string();
-    const passwd* const user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr;
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      const int out = ::open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-      ::dup2(out, 1);
-      ::dup2(out, 2);
-      const bool is_user =
-          user == nullptr || (::setgroups(0, nullptr) == 0 && ::setgid(user->pw_gid) == 0 &&
-                              ::setuid(user->pw_uid) == 0);
-      ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
-      if (is_user) ::execv(arguments[0], arguments.data());
-      ::_exit(127);
-    }
-    const std::string ping = Client("psql", "postgres") + "-c 'SELECT 1' >/dev/null 2>&1";
-    for (int i = 0; i < 1200; ++i) {
-      if (std::system(ping.c_str()) == 0) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    ADD_FAILURE() << "the server does not answer:\n" << ReadFile(log);
-  }
-
-  const fs::path programs_ = Programs();
-  fs::path folder_;
-  pid_t pid_ = -1;
-};
-
-class PostgresDumpServerTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const bool has_user = ::geteuid() != 0 || ::getpwnam("postgres") != nullptr;
-    if (!Programs().empty() && has_user) {
-      if (server_ == nullptr) server_ = std::make_unique<Server>();
-      return;
-    }
-    if (std::getenv("MILLRACE_TEST_ALL") != nullptr) FAIL() << "needs PostgreSQL's server";
-    GTEST_SKIP() << "needs PostgreSQL's server; with MILLRACE_TEST_ALL=1 a failure";
-  }
-  static void TearDownTestSuite() { server_.reset(); }
-
-  static inline std::unique_ptr<Server> server_;
 };
 
 // The rows of a table as lines of all columns, read in pieces of `split_bytes`; or what is wrong.
@@ -317,7 +183,7 @@ TEST_F(PostgresDumpServerTest, EveryFormIsWhatCopyWrites) {
   for (const std::string& table : tables) wanted.push_back(server_->CopyOut("shop", table));
   ASSERT_GT(wanted[0].size(), 5u << 20);
   for (const Form& form : kForms) {
-    const fs::path dump = server_->Dump("shop", form.name, form.arguments);
+    const fs::path dump = Dump("shop", form.name, form.arguments);
     const bool is_root = std::string_view(form.name) == "root.sql";
     for (std::size_t i = 0; i < tables.size(); ++i) {
       if (is_root && tables[i].starts_with("shop.plays")) continue;
@@ -342,7 +208,7 @@ INSERT INTO t SELECT i, repeat(CASE i % 4 WHEN 0 THEN E'\n\\.\n' WHEN 1 THEN '''
 )");
   const std::string wanted = server_->CopyOut("cuts", "t");
   for (const Form& form : kForms) {
-    const fs::path dump = server_->Dump("cuts", form.name, form.arguments);
+    const fs::path dump = Dump("cuts", form.name, form.arguments);
     for (const std::uint64_t split_bytes : {1024u, 65537u, 1048576u, 999u}) {
       ExpectSame(ReadTable(dump, "t", split_bytes), wanted,
                  std::string(form.name) + " in pieces of " + std::to_string(split_bytes));
@@ -363,7 +229,7 @@ TEST_F(PostgresDumpServerTest, ReadsChinook) {
     ASSERT_FALSE(wanted.empty()) << table;
     for (const Form& form : kForms) {
       const fs::path dump = server_->folder() / ("chinook_" + std::string(form.name));
-      if (!fs::exists(dump)) server_->Dump("chinook", dump.filename(), form.arguments);
+      if (!fs::exists(dump)) Dump("chinook", dump.filename(), form.arguments);
       ExpectSame(ReadTable(dump, table, 65537), wanted, std::string(form.name) + "#" + table);
     }
     // The script itself, written by hand. It has timestamps as no server writes them, and the
