@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mapreduce/shuffle/emit_batch.h"
+#include "mapreduce/shuffle/emitted_view.h"
 #include "mapreduce/shuffle/entry_sort.h"
 #include "mapreduce/shuffle/record.h"
 
@@ -69,7 +70,7 @@ class BucketCursor final : public RunCursor {
     }
     const std::size_t count = std::min(views_.size(), entry_count_ - next_);
     for (std::size_t i = 0; i < count; ++i)
-      SetView(reinterpret_cast<const char*>(entries_[next_ + i].ref), &views_[i]);
+      SetEmittedView(reinterpret_cast<const char*>(entries_[next_ + i].ref), &views_[i]);
     next_ += count;
     *batch = std::span<const RecordView>(views_.data(), count);
     return true;
@@ -87,15 +88,6 @@ class BucketCursor final : public RunCursor {
 
   std::size_t BucketOf(std::string_view key) const {
     return run_.borders_.Find(HeadOfKey(key.data(), key.size()));
-  }
-  static void SetView(const char* record, RecordView* view) {
-    const char* const key = EmitBatch::Key(record);
-    const std::uint32_t key_bytes = EmitBatch::KeyBytes(record);
-    view->prefix = KeyPrefix(key, key_bytes);
-    view->key = key;
-    view->value = key + key_bytes;
-    view->key_bytes = key_bytes;
-    view->value_bytes = EmitBatch::ValueBytes(record);
   }
 
   void SortBucket(std::size_t index) {
