@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/shuffle/emit_batch.h"
 
+#include <algorithm>
+
 namespace millrace {
 
 // Hands on what earlier records emitted; what the current one did moves to the front.
@@ -42,7 +44,9 @@ void EmitBatch::MakeRoom(std::size_t need) {
   const std::size_t mark = static_cast<std::size_t>(record_end_ - block_.get());
   const std::size_t mark_count = static_cast<std::size_t>(offsets_end() - record_offsets_);
   std::size_t wanted = used + offset_bytes + need;
-  wanted = (wanted < kBatchBytesMax ? 2 * wanted : wanted) + 8;
+  // Never by just what is needed: of short records, whose offsets take half as much again, each of
+  // the last 40,000 below kBatchBytesMax would copy the block to a new one.
+  wanted += std::min(wanted, kBatchBytesMax / 2) + 8;
   wanted -= wanted % sizeof(std::uint32_t);
   std::unique_ptr<char[]> larger(new char[wanted]);
   std::memcpy(larger.get(), block_.get(), used);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/shuffle/shuffle_tools.h"
@@ -115,6 +116,20 @@ TEST(EmitBatchTest, CarriesGiantRecordsAndShrinksAgain) {
   sink.batch_bytes.clear();
   for (int i = 0; i < 100'000; ++i) Emit(batch, "key", "value");  // One record that emits much.
   EXPECT_THAT(sink.batch_bytes, ::testing::Not(::testing::IsEmpty()));
+  EXPECT_THAT(sink.batch_bytes, Each(Le(2 * kBatchBytesMax)));
+}
+
+// Records of a header alone: half as many bytes of offsets again. Each block is a copy of the last.
+TEST(EmitBatchTest, OneRecordOfManyShortEmissionsGrowsInFewSteps) {
+  MemorySink sink;
+  EmitBatch batch(sink);
+  int blocks = 0;
+  const char* block = nullptr;
+  for (int i = 0; i < 500'000; ++i) {
+    Emit(batch, "", "");
+    blocks += std::exchange(block, batch.begin()) != batch.begin();
+  }
+  EXPECT_LE(blocks, 20);
   EXPECT_THAT(sink.batch_bytes, Each(Le(2 * kBatchBytesMax)));
 }
 
