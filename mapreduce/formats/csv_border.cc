@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace millrace {
 namespace {
@@ -36,16 +37,14 @@ bool CsvBorder::Look(std::string_view bytes, bool is_end) {
       Decide(known < window_bytes_ ? known : kNone);
       return true;
     }
-    const bool asks_calm = chosen_ == nullptr && !was_calm_asked_;
-    const std::size_t calm_end = asks_calm ? std::min(known, quoteless_ + calm_bytes_) : known;
-    const std::size_t quote =
-        options_.has_quotes ? Find(bytes, options_.quote, at_, calm_end) : calm_end;
+    const std::size_t calm_end = (is_calm_asked_ ? at_ : calm_begin_) + calm_bytes_;
+    const std::size_t end = chosen_ == nullptr ? std::min(known, calm_end) : known;
+    const std::size_t quote = options_.has_quotes ? Find(bytes, options_.quote, at_, end) : end;
     Pass(bytes, quote);
-    if (quote < calm_end) {
-      PassQuote();
-    } else if (asks_calm && chosen_ == nullptr && at_ - quoteless_ >= calm_bytes_) {
-      was_calm_asked_ = true;
-      if (IsCalm(bytes)) RuleOutQuoted();
+    if (quote < end) PassQuote();
+    if (chosen_ == nullptr && !is_calm_asked_ && at_ == calm_begin_ + calm_bytes_) {
+      is_calm_asked_ = true;
+      if (IsCalm(bytes)) RuleOut(*quoted_);  // Between two quotes its state doesn't say so.
     }
   }
   next_record_ = chosen_->next_record;
@@ -55,6 +54,13 @@ bool CsvBorder::Look(std::string_view bytes, bool is_end) {
 void CsvBorder::Pass(std::string_view bytes, std::size_t end) {
   if (at_ == end) return;
   for (Reading& reading : readings_) PassOne(reading, bytes, end);
+  // Behind a run of quotes it is the same one, if their number was even.
+  Reading* const quoted = &readings_[readings_[0].state == State::kQuoted ? 0 : 1];
+  if (quoted != quoted_ || is_calm_asked_) {
+    quoted_ = quoted;
+    calm_begin_ = at_;
+    is_calm_asked_ = false;
+  }
   at_ = end;
 }
 
@@ -109,8 +115,7 @@ void CsvBorder::PassQuote() {
         break;
     }
   }
-  quoteless_ = ++at_;
-  was_calm_asked_ = false;
+  ++at_;
 }
 
 void CsvBorder::RuleOut(Reading& reading) {
@@ -127,23 +132,25 @@ void CsvBorder::RuleOutQuoted() {
   RuleOut(readings_[0].state == State::kQuoted ? readings_[0] : readings_[1]);
 }
 
+// Of the reading that is not quoted_, which begins there outside quotes.
 bool CsvBorder::IsCalm(std::string_view bytes) const {
-  const std::size_t end = quoteless_ + calm_bytes_;
-  std::size_t line = Find(bytes, '\n', quoteless_, end);
-  std::size_t record_count = 0;
-  while (line < end) {
-    ++line;
-    const std::size_t newline = Find(bytes, '\n', line, end);
-    if (newline == end) break;
-    const char* const from = bytes.data() + line;
-    const auto delimiters =
-        static_cast<std::size_t>(std::count(from, bytes.data() + newline, options_.delimiter));
-    const bool is_blank = newline == line || (newline == line + 1 && *from == '\r');
-    if (!is_blank) {
-      if (delimiters + 1 != options_.column_count) return false;
+  const std::size_t end = calm_begin_ + calm_bytes_;
+  std::optional<std::size_t> record;  // Its begin; the first one's may lie before.
+  std::size_t record_count = 0, field_count = 1;
+  bool is_quoted = false;
+  for (std::size_t at = calm_begin_; at < end; ++at) {
+    const char c = bytes[at];
+    if (c == options_.quote) is_quoted = !is_quoted;
+    if (is_quoted) continue;
+    if (c == options_.delimiter) ++field_count;
+    if (c != '\n') continue;
+    const bool is_blank = at == record || (at - 1 == record && bytes[at - 1] == '\r');
+    if (record && !is_blank) {
+      if (field_count != options_.column_count) return false;
       ++record_count;
     }
-    line = newline;
+    record = at + 1;
+    field_count = 1;
   }
   return record_count >= kCalmRecordsMin;
 }

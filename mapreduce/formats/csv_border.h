@@ -22,9 +22,10 @@
 //   - by a quote in an unquoted field, or a byte behind a closing quote that can't be there;
 //   - by the file's end, within quotes;
 //   - when no record of it ended within record_bytes_max: all are shorter;
-//   - within quotes, by `calm_bytes` bytes without any quote which the other one reads as many
+//   - within one and the same quoted field, by `calm_bytes` bytes which the other one reads as many
 //     records of exactly the file's number of fields. This is the one guess. Without it a file that
-//     has no quotes would be read twice, up to record_bytes_max at each border.
+//     has no quotes, or no other quoted field than "", would be read twice, up to record_bytes_max
+//     at each border.
 //
 // So a good file's border is found exactly, unless a quoted field has calm_bytes of such lines, or
 // the text reads well in both ways for record_bytes_max. For these, and for bad files, the answer
@@ -95,8 +96,10 @@ class CsvBorder {
   Reading readings_[2] = {{State::kFieldStart}, {State::kQuoted}};
   Reading* chosen_ = nullptr;  // The one that is left; it may turn out to be in a bad record.
   std::size_t at_ = 0;         // Bytes looked at.
-  std::size_t quoteless_ = 0;  // No quote from here to at_.
-  bool was_calm_asked_ = false;
+  // From calm_begin_, which is no quote, to at_ one and the same reading is in one quoted field.
+  Reading* quoted_ = &readings_[1];
+  std::size_t calm_begin_ = 0;
+  bool is_calm_asked_ = false;  // Then the next stretch begins with the next byte that is no quote.
   std::size_t next_record_ = kNone;
 };
 

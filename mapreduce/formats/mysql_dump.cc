@@ -95,9 +95,9 @@ class DumpInspector {
     const SqlTableName name = Resolved(insert.name);
     table_ = &tables_[name];
     // A reader within a script would take this table for the other one.
-    for (auto& [other_name, other] : tables_) {
-      if (&other != table_ && other_name.table == name.table) other.is_open = false;
-    }
+    Table*& last = last_of_name_[name.table];
+    if (last != nullptr && last != table_) last->is_open = false;
+    last = table_;
     if (!table_->has_rows) {
       table_->has_rows = true;
       table_->has_backslashes = script_.has_backslashes();
@@ -246,7 +246,8 @@ class DumpInspector {
   const std::string wanted_;
   const std::uint64_t range_bytes_;
   Tables tables_;
-  Table* table_ = nullptr;  // Of the INSERT.
+  std::map<std::string, Table*> last_of_name_;  // The last INSERT's, in whatever database.
+  Table* table_ = nullptr;                      // Of the INSERT.
   bool has_collected_ = false;
   bool has_created_ = false;  // Since the last INSERT.
 };

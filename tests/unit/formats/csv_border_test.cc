@@ -90,6 +90,33 @@ TEST(CsvBorderTest, IsCalmWhereNoQuoteComesForLong) {
   EXPECT_EQ(NextRecord("a,\"" + calm.substr(4), options), 8u);
 }
 
+// Within quotes, "" is one quote of the text: no file of such fields could rule that reading out.
+TEST(CsvBorderTest, IsCalmWhereQuotesComeInPairsForLong) {
+  const CsvBorderOptions options{.column_count = 3, .calm_bytes = 1000};
+  for (const std::string line :
+       {"1,\"\",333\n", "\"\"\"\",22,\"\"\n", "1,\"\"\"\"\"\"\"\",3\r\n"}) {
+    const std::string calm = Lines(line, 2000);
+    EXPECT_EQ(NextRecord(calm + "x\"\n", options), line.size()) << line;
+    EXPECT_EQ(NextRecord(Lines(line, 900) + "x\"\n", options), Lines(line, 900).size() + 3) << line;
+    // Behind a quote that closes a field in one reading and opens it in the other.
+    EXPECT_EQ(NextRecord("a,\"" + calm.substr(calm.find(',')), options),
+              3 + line.size() - line.find(','))
+        << line;
+  }
+  // Of another number of fields, of which a comma in quotes is no border: data.
+  const std::string other = Lines("1,\"\",333,4\n", 2000);
+  EXPECT_EQ(NextRecord(other + "x\"\n", options), other.size() + 3);
+}
+
+// A stretch that is not calm leads to the next one, in quotes or not.
+TEST(CsvBorderTest, IsCalmLaterToo) {
+  const CsvBorderOptions options{.column_count = 3, .calm_bytes = 1000};
+  const std::string rough = Lines("1,\"\"\n", 2500), calm = Lines("1,\"\",333\n", 4000);
+  EXPECT_EQ(NextRecord(rough + calm + "x\"\n", options), 5u);
+  EXPECT_EQ(NextRecord(rough + Lines("1,\"\",333\n", 900) + "x\"\n", options),
+            rough.size() + Lines("1,\"\",333\n", 900).size() + 3);
+}
+
 TEST(CsvBorderTest, LooksNoFurtherThanARecordMayBeLong) {
   const CsvBorderOptions options{.column_count = 1, .record_bytes_max = 20};
   EXPECT_EQ(NextRecord("1\n" + std::string(30, 'x') + "\"\n", options), 2u);
