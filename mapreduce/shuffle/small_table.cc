@@ -16,6 +16,16 @@ constexpr std::size_t kRowBytes = 4;
 // So many lines are asked for before the first of them is written.
 constexpr std::size_t kBatch = 64;
 
+// Of keys without values the row is what is asked for. A look at two: it decides about speed alone.
+bool IsDictionary(const std::vector<std::shared_ptr<const TableFile>>& files) {
+  for (const auto& file : files) {
+    if (file->rows() == 0) continue;
+    const auto first = file->Row(0), last = file->Row(file->rows() - 1);
+    return first && first->value.empty() && last && last->value.empty();
+  }
+  return false;
+}
+
 constexpr char kFree = 0;  // A tag that no key has.
 char TagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
 
@@ -30,8 +40,9 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
   }
   if (rows == 0 || record_bytes > kLineBytes - kHeaderBytes) return nullptr;
   std::unique_ptr<SmallTable> table(new SmallTable());
-  table->place_bytes_ =
-      std::bit_ceil(std::max<std::size_t>(record_bytes + kHeaderBytes, kPlaceBytesMin));
+  std::size_t place_bytes = record_bytes + kHeaderBytes;
+  if (place_bytes + kRowBytes <= kLineBytes && IsDictionary(files)) place_bytes += kRowBytes;
+  table->place_bytes_ = std::bit_ceil(std::max(place_bytes, kPlaceBytesMin));
   table->has_rows_ = record_bytes + kHeaderBytes + kRowBytes <= table->place_bytes_;
   table->places_ = table->place_bytes_ == 16 ? 0b1111 : table->place_bytes_ == 32 ? 0b0101 : 0b0001;
   table->count_ = rows * 2 / (kLineBytes / table->place_bytes_) + 1;
