@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "jobs/shared_baskets.h"
 #include "jobs/similarity.h"
 #include "mapreduce/api/job.h"
 #include "mapreduce/api/registry.h"
@@ -44,13 +45,17 @@ class FillBasket {
   void Reduce(const Name& user, Values<KeyValue<UserTrack, Unit>>& plays,
               Emitter<Name, std::vector<Number>>& emit) {
     most_played_.Clear();
-    std::int64_t count = 0;
     for (const auto& [key, unit] : plays) {
       const Name track = std::get<1>(key);
-      if (count > 0 && track != track_) Offer(std::exchange(count, 0));
-      if (count++ == 0) track_ = track;
+      if (played_.empty() || track != played_.back().track) {
+        if (played_bytes_ >= kAheadBytes) LookUp();
+        tracks_.Prefetch(track);
+        played_.push_back({std::string(track), 0});
+        played_bytes_ += sizeof(Played) + track.size();
+      }
+      ++played_.back().count;
     }
-    Offer(count);
+    LookUp();
     basket_.clear();
     for (const auto& [rank, track] : most_played_.Sorted()) basket_.push_back(track);
     std::sort(basket_.begin(), basket_.end());
@@ -58,12 +63,21 @@ class FillBasket {
   }
 
  private:
-  void Offer(std::int64_t plays) {
-    most_played_.Offer(Rank(plays, static_cast<Number>(tracks_.RowOf(track_).value_or(0))));
+  static constexpr std::size_t kAheadBytes = 768;  // Of 16 tracks with short names.
+  struct Played {
+    std::string track;
+    std::int64_t count = 0;
+  };
+  void LookUp() {
+    for (const auto& [track, count] : played_)
+      most_played_.Offer(Rank(count, static_cast<Number>(tracks_.RowOf(track).value_or(0))));
+    played_.clear();
+    played_bytes_ = 0;
   }
   const Table<Name, Unit> tracks_;
   TopK<Ranked, std::less<>> most_played_;
-  std::string track_;
+  std::vector<Played> played_;  // Not looked up yet: some at once cost fewer waits for memory.
+  std::size_t played_bytes_ = 0;
   std::vector<Number> basket_;
 };
 
@@ -112,42 +126,30 @@ class RankNeighbours {
         weights_(is_tfidf, sizes.size()),
         tracks_(std::move(tracks)),
         sizes_(std::move(sizes)),
-        shared_(tracks_.size()),
+        shared_(tracks_.size(), is_tfidf),
         total_(tracks_.size(), -1),
         best_(k, std::less<>()) {}
 
   void Reduce(const Number& track, Values<std::vector<Number>>& baskets,
               Emitter<std::tuple<Name, std::int64_t>, Row>& emit, Context& context) {
-    for (const Number other : seen_) shared_[other] = {};  // Also of a group that was rejected.
-    seen_.clear();
+    shared_.Clear();  // Also of a group that was rejected.
     for (const std::vector<Number>& basket : baskets) {
-      const std::uint64_t weight = weights_.Of(basket.size());
-      if (shared_[track].weight + weight < weight)  // No other track shares more.
-        return context.Fail("the weights of the baskets with a track add up beyond 64 bits");
-      for (const Number other : basket) {
-        Shared& shared = shared_[other];
-        if (shared.count++ == 0) seen_.push_back(other);
-        shared.weight += weight;
-      }
+      if (!shared_.Add(track, basket, weights_.Of(basket.size())))
+        return context.Fail("the baskets with a track are too many, or weigh too much, to add up");
     }
     best_.Clear();
-    for (const Number other : seen_) {
+    for (const Number other : shared_.seen()) {
       if (other == track) continue;
-      best_.Offer(Rank(by_score_ ? Score(track, other) : shared_[other].count, other));
+      best_.Offer(Rank(by_score_ ? Score(track, other) : shared_.count(other), other));
     }
     std::int64_t rank = 0;
     for (const auto& [n, other] : best_.Sorted()) {
       emit({tracks_.Row(track).key, ++rank},
-           {tracks_.Row(other).key, shared_[other].count, Score(track, other)});
+           {tracks_.Row(other).key, shared_.count(other), Score(track, other)});
     }
   }
 
  private:
-  struct Shared {
-    std::int64_t count = 0;
-    std::uint64_t weight = 0;
-  };
-
   // The weight of all baskets with a track.
   double TotalOf(Number track) {
     if (total_[track] >= 0) return total_[track];
@@ -157,7 +159,7 @@ class RankNeighbours {
     return total_[track] = static_cast<double>(sum) * weights_.unit();
   }
   std::int64_t Score(Number track, Number other) {
-    const double both = static_cast<double>(shared_[other].weight) * weights_.unit();
+    const double both = static_cast<double>(shared_.weight(other)) * weights_.unit();
     return similarity_.Score(TotalOf(track), TotalOf(other), both);
   }
 
@@ -166,9 +168,8 @@ class RankNeighbours {
   BasketWeights weights_;
   const Table<Name, Unit> tracks_;
   const Sizes sizes_;
-  std::vector<Shared> shared_;  // With the current track, by number of the other;
-  std::vector<Number> seen_;    // those that share a basket with it.
-  std::vector<double> total_;   // By number; -1: not looked up yet.
+  SharedBaskets shared_;       // With the current track.
+  std::vector<double> total_;  // By number; -1: not looked up yet.
   TopK<Ranked, std::less<>> best_;
 };
 

@@ -23,9 +23,7 @@ class TopK {
   TopK(std::size_t k, Before before) : k_(k), before_(std::move(before)) {}
 
   void Offer(const T& item) {
-    if (k_ > 0 && is_full_ && !before_(item, kept_[k_ - 1])) return;
-    kept_.push_back(item);
-    if (k_ > 0 && kept_.size() >= 2 * k_) Shrink();
+    if (k_ == 0 || !is_full_ || before_(item, kept_[k_ - 1])) Keep(item);
   }
 
   /// What was kept, in order. Offers may go on afterwards.
@@ -45,6 +43,10 @@ class TopK {
   }
 
  private:
+  [[gnu::noinline]] void Keep(const T& item) {  // So that Offer is inlined.
+    kept_.push_back(item);
+    if (k_ > 0 && kept_.size() >= 2 * k_) Shrink();
+  }
   // The k-th is then the worst that still counts.
   void Shrink() {
     std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1),
