@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 namespace millrace {
 namespace {
@@ -37,14 +36,16 @@ bool CsvBorder::Look(std::string_view bytes, bool is_end) {
       Decide(known < window_bytes_ ? known : kNone);
       return true;
     }
-    const std::size_t calm_end = (is_calm_asked_ ? at_ : calm_begin_) + calm_bytes_;
+    const std::size_t calm_end =
+        std::max((is_calm_asked_ ? at_ : calm_begin_) + calm_bytes_, at_ + 1);
     const std::size_t end = chosen_ == nullptr ? std::min(known, calm_end) : known;
     const std::size_t quote = options_.has_quotes ? Find(bytes, options_.quote, at_, end) : end;
     Pass(bytes, quote);
-    if (quote < end) PassQuote();
-    if (chosen_ == nullptr && !is_calm_asked_ && at_ == calm_begin_ + calm_bytes_) {
+    if (quote < end) {
+      PassQuote();  // Which may have ended the field: the next other byte will tell.
+    } else if (chosen_ == nullptr && !is_calm_asked_ && at_ >= calm_begin_ + calm_bytes_) {
       is_calm_asked_ = true;
-      if (IsCalm(bytes)) RuleOut(*quoted_);  // Between two quotes its state doesn't say so.
+      if (IsCalm(bytes)) RuleOut(*quoted_);
     }
   }
   next_record_ = chosen_->next_record;
@@ -132,25 +133,24 @@ void CsvBorder::RuleOutQuoted() {
   RuleOut(readings_[0].state == State::kQuoted ? readings_[0] : readings_[1]);
 }
 
-// Of the reading that is not quoted_, which begins there outside quotes.
+// Of the reading that is not quoted_, which has no more in quotes than "" there: no LF, no
+// delimiter.
 bool CsvBorder::IsCalm(std::string_view bytes) const {
-  const std::size_t end = calm_begin_ + calm_bytes_;
-  std::optional<std::size_t> record;  // Its begin; the first one's may lie before.
-  std::size_t record_count = 0, field_count = 1;
-  bool is_quoted = false;
-  for (std::size_t at = calm_begin_; at < end; ++at) {
-    const char c = bytes[at];
-    if (c == options_.quote) is_quoted = !is_quoted;
-    if (is_quoted) continue;
-    if (c == options_.delimiter) ++field_count;
-    if (c != '\n') continue;
-    const bool is_blank = at == record || (at - 1 == record && bytes[at - 1] == '\r');
-    if (record && !is_blank) {
-      if (field_count != options_.column_count) return false;
+  std::size_t line = Find(bytes, '\n', calm_begin_, at_);
+  std::size_t record_count = 0;
+  while (line < at_) {
+    ++line;
+    const std::size_t newline = Find(bytes, '\n', line, at_);
+    if (newline == at_) break;
+    const char* const from = bytes.data() + line;
+    const auto delimiters =
+        static_cast<std::size_t>(std::count(from, bytes.data() + newline, options_.delimiter));
+    const bool is_blank = newline == line || (newline == line + 1 && *from == '\r');
+    if (!is_blank) {
+      if (delimiters + 1 != options_.column_count) return false;
       ++record_count;
     }
-    record = at + 1;
-    field_count = 1;
+    line = newline;
   }
   return record_count >= kCalmRecordsMin;
 }

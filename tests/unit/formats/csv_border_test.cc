@@ -108,6 +108,13 @@ TEST(CsvBorderTest, IsCalmWhereQuotesComeInPairsForLong) {
   EXPECT_EQ(NextRecord(other + "x\"\n", options), other.size() + 3);
 }
 
+// The field ends where it was to be calm for long enough: one byte too soon.
+TEST(CsvBorderTest, AFieldThatEndsInTimeIsNoGuess) {
+  const CsvBorderOptions options{.column_count = 3, .calm_bytes = 300};
+  const std::string calm = Lines(",,\n", 298);
+  EXPECT_EQ(NextRecord(calm.substr(1) + "\",2,3\n4,5,6\n", options), calm.size() - 1 + 6);
+}
+
 // A stretch that is not calm leads to the next one, in quotes or not.
 TEST(CsvBorderTest, IsCalmLaterToo) {
   const CsvBorderOptions options{.column_count = 3, .calm_bytes = 1000};
