@@ -40,9 +40,15 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
   }
   if (rows == 0 || record_bytes > kLineBytes - kHeaderBytes) return nullptr;
   std::unique_ptr<SmallTable> table(new SmallTable());
-  std::size_t place_bytes = record_bytes + kHeaderBytes;
-  if (place_bytes + kRowBytes <= kLineBytes && IsDictionary(files)) place_bytes += kRowBytes;
-  table->place_bytes_ = std::bit_ceil(std::max(place_bytes, kPlaceBytesMin));
+  const auto place_of = [](std::size_t bytes) {
+    return std::bit_ceil(std::max<std::size_t>(bytes, kPlaceBytesMin));
+  };
+  table->place_bytes_ = place_of(record_bytes + kHeaderBytes);
+  if (record_bytes + kHeaderBytes + kRowBytes <= kLineBytes && IsDictionary(files)) {
+    const std::size_t larger = place_of(record_bytes + kHeaderBytes + kRowBytes);
+    if ((rows * 2 / (kLineBytes / larger) + 1) * kLineBytes <= bytes_max)
+      table->place_bytes_ = larger;
+  }
   table->has_rows_ = record_bytes + kHeaderBytes + kRowBytes <= table->place_bytes_;
   table->places_ = table->place_bytes_ == 16 ? 0b1111 : table->place_bytes_ == 32 ? 0b0101 : 0b0001;
   table->count_ = rows * 2 / (kLineBytes / table->place_bytes_) + 1;

@@ -93,6 +93,20 @@ TEST_F(SmallTableTest, HoldsRecordsOfEachSizeUpTo61) {
   }
 }
 
+// A table without rows is better than none.
+TEST_F(SmallTableTest, GrowsForItsRowsOnlyWithinTheMostBytes) {
+  Rows rows;
+  for (int i = 100; i < 200; ++i) rows["twelve-by" + std::to_string(i)] = "";
+  const Files files = Write(rows, 1);
+  for (const std::uint64_t bytes_max : {100 * 32, 100 * 64, 100 * 64 + 64}) {
+    const auto table = SmallTable::Of(files, bytes_max);
+    ASSERT_EQ(table != nullptr, bytes_max > 100 * 32) << bytes_max;
+    if (table == nullptr) continue;
+    EXPECT_EQ(table->has_rows(), bytes_max > 100 * 64) << bytes_max;
+    ExpectHolds(*table, rows, {"twelve-by099"});
+  }
+}
+
 TEST_F(SmallTableTest, TellsKeysApartThatDifferInOneByte) {
   for (const std::size_t bytes : {1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 25, 57}) {
     for (std::size_t place = 0; place < bytes; ++place) {
