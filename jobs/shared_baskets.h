@@ -6,6 +6,7 @@
 // they are small, and whether a track is new decides no branch, which would be a coin toss
 // (together a seventh of the job's CPU time).
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>

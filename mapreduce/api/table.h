@@ -86,7 +86,7 @@ class Table {
     return value;
   }
   bool Contains(const K& key) const { return BytesOf(key).data() != nullptr; }
-  /// Asks for the memory that Find(key) will look at. A Map that looks up in a large table is
+  /// Asks for the memory that Find or RowOf will look at. A Map that looks up in a large table is
   /// faster with a member `void Prefetch(const Record&)` that calls this: it is called for records
   /// that Map will be called for soon.
   void Prefetch(const K& key) const {

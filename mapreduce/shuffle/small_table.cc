@@ -43,15 +43,15 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
   const auto place_of = [](std::size_t bytes) {
     return std::bit_ceil(std::max<std::size_t>(bytes, kPlaceBytesMin));
   };
+  const auto lines_of = [rows](std::size_t place) { return rows * 2 / (kLineBytes / place) + 1; };
   table->place_bytes_ = place_of(record_bytes + kHeaderBytes);
   if (record_bytes + kHeaderBytes + kRowBytes <= kLineBytes && IsDictionary(files)) {
     const std::size_t larger = place_of(record_bytes + kHeaderBytes + kRowBytes);
-    if ((rows * 2 / (kLineBytes / larger) + 1) * kLineBytes <= bytes_max)
-      table->place_bytes_ = larger;
+    if (lines_of(larger) * kLineBytes <= bytes_max) table->place_bytes_ = larger;
   }
   table->has_rows_ = record_bytes + kHeaderBytes + kRowBytes <= table->place_bytes_;
   table->places_ = table->place_bytes_ == 16 ? 0b1111 : table->place_bytes_ == 32 ? 0b0101 : 0b0001;
-  table->count_ = rows * 2 / (kLineBytes / table->place_bytes_) + 1;
+  table->count_ = lines_of(table->place_bytes_);
   const std::uint64_t bytes = table->count_ * kLineBytes;
   if (bytes > bytes_max) return nullptr;
   Result<VirtualBuffer> lines = VirtualBuffer::Reserve(bytes, /*huge_pages=*/true);

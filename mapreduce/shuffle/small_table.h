@@ -14,8 +14,8 @@
 // looked at all at once, and not one after the other, where the processor guesses wrong for every
 // third key (revenue: 4 % of CPU time). One place in two is used, so that 1 key in 25 is in another
 // line than its own; with two in three it was 1 in 10 (4 %, too). The row is there where records
-// leave room for it. Lines are in huge pages: lookups at random in a mapped file miss the TLB
-// nearly each time, which in a virtual machine costs as much as the cache miss.
+// leave room for it, or have no values. Lines are in huge pages: lookups at random in a mapped file
+// miss the TLB nearly each time, which in a virtual machine costs as much as the cache miss.
 
 #include <bit>
 #include <cstddef>

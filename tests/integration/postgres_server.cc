@@ -108,7 +108,7 @@ void PostgresServer::Start() {
       pid_ = -1;
       break;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // Until it is asked again.
   }
   ADD_FAILURE() << "the server does not answer:\n" << ReadFile(log);
 }
