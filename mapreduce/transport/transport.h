@@ -77,8 +77,9 @@ struct TransportKeys {
   std::shared_ptr<AllowList> allowed;  ///< Null for one that doesn't listen.
 };
 
-/// How long a connection may be silent on the wire before it counts as gone.
-inline constexpr int kHeartbeatMs = 2'000, kHeartbeatTimeoutMs = 6'000;
+/// How long the kernel at the other end of a tcp connection may be silent before it counts as gone;
+/// asked each kProbeSeconds.
+inline constexpr int kSilentSecondsMax = 6, kProbeSeconds = 2;
 /// A peer that is away is tried again after this, growing to the second.
 inline constexpr int kReconnectMsMin = 50, kReconnectMsMax = 1'000;
 inline constexpr int kHandshakeMsMax = 5'000;

@@ -77,9 +77,13 @@ Status ZmqSocket::SetOptions(const Endpoint& endpoint, const SocketLimits& limit
       {ZMQ_SNDHWM, limits.messages_max},
       {ZMQ_HANDSHAKE_IVL, kHandshakeMsMax},
       {ZMQ_CONNECT_TIMEOUT, kHandshakeMsMax},
-      {ZMQ_HEARTBEAT_IVL, kHeartbeatMs},
-      {ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs},
-      {ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs},
+      // Not ZeroMQ's heartbeats: one on a connection that was reset while its messages waited ends
+      // the process (libzmq's issue 4364).
+      {ZMQ_TCP_KEEPALIVE, 1},
+      {ZMQ_TCP_KEEPALIVE_IDLE, kProbeSeconds},
+      {ZMQ_TCP_KEEPALIVE_INTVL, kProbeSeconds},
+      {ZMQ_TCP_KEEPALIVE_CNT, kSilentSecondsMax / kProbeSeconds},
+      {ZMQ_TCP_MAXRT, kSilentSecondsMax * 1000},
       {ZMQ_RECONNECT_IVL, kReconnectMsMin},
       {ZMQ_RECONNECT_IVL_MAX, kReconnectMsMax},
       {ZMQ_LINGER, kLingerMs},

@@ -103,20 +103,19 @@ TEST_F(LogsTest, EventsTellOfAKilledWorker) {
   const auto client = StartAtMaster({"run", "obey", "--module", MILLRACE_CLUSTER_PROBES, "--input",
                                      "in", "--output", "out", "--split-size", "1k"});
   AwaitFile("go.begun");
+  // Of the two tasks the one that waits, once the other has ended.
   Events events;
-  AwaitThat("the start is in the log", [&] {
+  AwaitThat("both starts and an end are in the log", [&] {
     events = OnlyEvents();
-    return Select(events, "attempt_started").size() >= 2;
+    return Select(events, "attempt_started").size() >= 2 &&
+           !Select(events, "attempt_succeeded").empty();
   });
-  // The ids stand in the workers' first lines, "starts as w<ID> at".
+  const nlohmann::json ended = Select(events, "attempt_succeeded")[0]["task"];
   std::string waiting;
   for (const nlohmann::json& event : Select(events, "attempt_started")) {
-    const Events done = Select(OnlyEvents(), "attempt_succeeded");
-    const bool has_ended = std::any_of(done.begin(), done.end(), [&](const nlohmann::json& other) {
-      return other["task"] == event["task"] && other["phase"] == event["phase"];
-    });
-    if (!has_ended) waiting = event["worker"];
+    if (event["task"] != ended) waiting = event["worker"];
   }
+  // The ids stand in the workers' first lines, "starts as w<ID> at".
   const std::size_t victim =
       worker(0).err().find("starts as w" + waiting + " ") != std::string::npos ? 0 : 1;
   KillWorker(victim);
@@ -126,6 +125,7 @@ TEST_F(LogsTest, EventsTellOfAKilledWorker) {
 
   events = OnlyEvents();
   ExpectGoodSequence(events);
+  ASSERT_FALSE(waiting.empty());
   EXPECT_EQ(Select(events, "worker_lost")[0]["worker"], waiting);
   const Events failed = Select(events, "attempt_failed");
   ASSERT_FALSE(failed.empty());

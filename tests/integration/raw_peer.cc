@@ -57,7 +57,9 @@ RawPeer::RawPeer(const std::string& endpoint) : fd_(::socket(AF_INET, SOCK_STREA
   }
 }
 
-RawPeer::~RawPeer() { ::close(fd_); }
+RawPeer::~RawPeer() {
+  if (fd_ >= 0) ::close(fd_);
+}
 
 void RawPeer::ShakeHands(const std::string& routing_id) {
   std::string greeting = "\xff" + std::string(8, '\0') + "\x7f\x03";
@@ -94,6 +96,12 @@ bool RawPeer::Write(std::string_view bytes) {
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
   return true;
+}
+
+void RawPeer::Reset() {
+  const linger at_once = {.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  ::close(std::exchange(fd_, -1));
 }
 
 bool RawPeer::IsCut() {

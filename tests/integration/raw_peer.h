@@ -41,6 +41,8 @@ class RawPeer {
   void ShakeHands(const std::string& routing_id);
   /// False: the other side has closed, or does not take all of it within ten seconds.
   bool Write(std::string_view bytes);
+  /// Ends the connection at once, with what is still under way.
+  void Reset();
   /// Whether the other side has closed; reads what it sent before.
   bool IsCut();
 

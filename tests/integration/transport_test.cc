@@ -213,6 +213,27 @@ TEST(TransportTest, HearsAPeerThatComesAgainWhileItsOldConnectionLives) {
   EXPECT_EQ(server.Stop().open, 1u);
 }
 
+// ZeroMQ's own heartbeats would end the process here: it sends one to whom it can't write any more.
+TEST(TransportTest, OutlivesAPeerThatIsResetWhileItsMessagesWait) {
+  Transport transport;
+  auto bound = Listener::Bind(transport, Parsed(kAnyPort), kDataLimits);
+  ASSERT_TRUE(bound.ok());
+  Listener& listener = **bound;
+  RawPeer peer(listener.endpoint());
+  peer.ShakeHands(RoutingIdOf(WorkerId{5}, kAnyNonce));
+  const int frames = 10 * kDataLimits.messages_max;
+  std::string bytes;
+  for (int i = 0; i < frames; ++i) bytes += ZmtpFrame("one of many", /*has_more=*/false);
+  ASSERT_TRUE(peer.Write(bytes));
+  ASSERT_TRUE(Eventually([&] { return listener.Receive().has_value(); }));
+  peer.Reset();
+  // As long as it takes to notice that a peer is gone, with all that is done meanwhile.
+  std::this_thread::sleep_for(std::chrono::seconds(kSilentSecondsMax));
+  int heard = 1;
+  while (listener.Receive().has_value()) ++heard;
+  EXPECT_LT(heard, frames);
+}
+
 TEST(TransportTest, SaysWhatIsWrongWithAPlaceToListen) {
   Transport transport;
   const Folder folder;
