@@ -67,14 +67,14 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
     std::uint64_t hash;
   };
   std::array<Next, kBatch> batch;
+  const std::size_t room = place_bytes_ - kHeaderBytes - (has_rows_ ? kRowBytes : 0);
   std::uint64_t first_row = 0;
   for (const auto& file : files) {
     for (std::uint64_t row = 0; row < file->rows();) {
       const std::size_t count = std::min<std::uint64_t>(kBatch, file->rows() - row);
       for (std::size_t i = 0; i < count; ++i, ++row) {
         const std::optional<TableFile::Record> record = file->Row(row);
-        if (!record || record->key.size() + record->value.size() > place_bytes_ - kHeaderBytes)
-          return false;
+        if (!record || record->key.size() + record->value.size() > room) return false;
         batch[i] = {*record, Hash64(record->key)};
         batch[i].record.row = first_row + row;
         __builtin_prefetch(LineOf(batch[i].hash), /*rw=*/1);

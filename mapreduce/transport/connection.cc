@@ -46,7 +46,7 @@ class Connection::State {
   std::optional<Frame> Receive();
   Status Send(std::string&& frame);
   void Guard();
-  void StartOverIfRefused();
+  void StartOverIfStuck();
   std::string HandshakeTrouble();
   bool IsRefused();
 
@@ -71,6 +71,7 @@ class Connection::State {
   std::optional<ConnectionGuard> guard_;
   ConnectionStats before_;  // Of sockets that this has started over from.
   Clock::time_point may_start_over_at_;
+  std::optional<Clock::time_point> unanswered_since_;  // The first that was sent since one came.
   bool is_skipping_ = false;
 };
 
@@ -94,6 +95,7 @@ Status Connection::State::Open() {
   socket_ = std::move(socket);
   guard_.emplace(socket_->monitor(), options);
   is_skipping_ = false;
+  unanswered_since_.reset();
   may_start_over_at_ = Clock::now() + std::chrono::milliseconds(kReconnectMsMax);
   return Status::Ok();
 }
@@ -107,6 +109,7 @@ std::optional<Frame> Connection::State::Receive() {
     }
     const int fd = zmq_msg_get(static_cast<zmq_msg_t*>(frame.raw()), ZMQ_SRCFD);
     const bool is_heard = guard_->OnFrame(fd, frame.view().size());
+    unanswered_since_.reset();
     const bool has_more = socket_->HasMore();
     const bool is_first = !std::exchange(is_skipping_, has_more);
     if (!is_first) continue;
@@ -121,7 +124,10 @@ std::optional<Frame> Connection::State::Receive() {
 
 Status Connection::State::Send(std::string&& frame) {
   const int error = SendFrame(raw(), &frame);
-  if (error == 0) return Status::Ok();
+  if (error == 0) {
+    if (!unanswered_since_) unanswered_since_ = Clock::now();
+    return Status::Ok();
+  }
   if (error == EAGAIN) {
     return Status::Unavailable(endpoint_.text, " is not there, or does not take its messages");
   }
@@ -129,18 +135,24 @@ Status Connection::State::Send(std::string&& frame) {
 }
 
 void Connection::State::Guard() {
-  if (Clock::now() >= may_start_over_at_) StartOverIfRefused();
+  if (Clock::now() >= may_start_over_at_) StartOverIfStuck();
   if (socket_->IsReadable()) return;
   if (guard_->OnEmpty() && !socket_->IsReadable()) guard_->OnEmpty();
 }
 
 // ZeroMQ tries again after a lost connection, but not after a handshake that the other side refused
-// or did not understand. Whoever it was may be gone, and a key may be on the list by now.
-void Connection::State::StartOverIfRefused() {
-  may_start_over_at_ = Clock::now() + std::chrono::milliseconds(kReconnectMsMax);
+// or did not understand: whoever it was may be gone, and a key may be on the list by now. Nor where
+// something in between, a proxy or a tunnel, takes everything and passes nothing on.
+void Connection::State::StartOverIfStuck() {
+  const Clock::time_point now = Clock::now();
+  may_start_over_at_ = now + std::chrono::milliseconds(kReconnectMsMax);
+  if (unanswered_since_ && now - *unanswered_since_ > std::chrono::seconds(kAnswerSecondsMax)) {
+    static_cast<void>(Open());
+    return;
+  }
   guard_->ReadEvents();
-  const ConnectionStats& now = guard_->stats();
-  const bool has_failed = now.unknown_keys + now.failed_handshakes > 0;
+  const ConnectionStats& stats = guard_->stats();
+  const bool has_failed = stats.unknown_keys + stats.failed_handshakes > 0;
   if (has_failed && guard_->failed_handshake()) static_cast<void>(Open());
 }
 

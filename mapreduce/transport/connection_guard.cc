@@ -25,7 +25,7 @@ namespace {
 constexpr std::chrono::milliseconds kCheckInterval(20);
 // What the decoder reads at once.
 constexpr std::uint64_t kDecoderBytes = 8192;
-// Beside a frame: the decoder's read, the handshake, days of heartbeats.
+// Beside a frame: the decoder's read, the handshake.
 constexpr std::uint64_t kSlackBytes = std::uint64_t{256} << 10;
 // How often a clock is read where the socket never gets empty.
 constexpr std::uint64_t kDeliveriesPerLook = 64;

@@ -77,9 +77,11 @@ struct TransportKeys {
   std::shared_ptr<AllowList> allowed;  ///< Null for one that doesn't listen.
 };
 
-/// How long the kernel at the other end of a tcp connection may be silent before it counts as gone;
-/// asked each kProbeSeconds.
+/// How long the kernel at the other end of a tcp connection may be silent, or may have no room for
+/// what is sent, before the connection counts as gone; asked each kProbeSeconds.
 inline constexpr int kSilentSecondsMax = 6, kProbeSeconds = 2;
+/// Whoever connects starts over when nothing at all has come for so long after what it sent.
+inline constexpr int kAnswerSecondsMax = 8;
 /// A peer that is away is tried again after this, growing to the second.
 inline constexpr int kReconnectMsMin = 50, kReconnectMsMax = 1'000;
 inline constexpr int kHandshakeMsMax = 5'000;
