@@ -18,8 +18,8 @@
 // unfinished message. A stalled owner delays the check, but no stall makes a good peer guilty.
 //
 // `finished` grows by each delivered frame, and to `read` of the check before last once something
-// was delivered since the last one: it ended behind that. So what is no frame (handshake)
-// adds up only where nothing is ever delivered.
+// was delivered since the last one: it ended behind that. So what is no frame (the
+// handshake) adds up only where nothing is ever delivered.
 //
 // Descriptors get used again. The monitor tells when one was closed, and before a cut the socket's
 // inode is compared; should another socket of this process take the number in between, a few

@@ -115,6 +115,7 @@ TEST_F(LogsTest, EventsTellOfAKilledWorker) {
   for (const nlohmann::json& event : Select(events, "attempt_started")) {
     if (event["task"] != ended) waiting = event["worker"];
   }
+  ASSERT_FALSE(waiting.empty());
   // The ids stand in the workers' first lines, "starts as w<ID> at".
   const std::size_t victim =
       worker(0).err().find("starts as w" + waiting + " ") != std::string::npos ? 0 : 1;
@@ -125,7 +126,6 @@ TEST_F(LogsTest, EventsTellOfAKilledWorker) {
 
   events = OnlyEvents();
   ExpectGoodSequence(events);
-  ASSERT_FALSE(waiting.empty());
   EXPECT_EQ(Select(events, "worker_lost")[0]["worker"], waiting);
   const Events failed = Select(events, "attempt_failed");
   ASSERT_FALSE(failed.empty());

@@ -213,7 +213,8 @@ TEST(TransportTest, HearsAPeerThatComesAgainWhileItsOldConnectionLives) {
   EXPECT_EQ(server.Stop().open, 1u);
 }
 
-// ZeroMQ's own heartbeats would end the process here: it sends one to whom it can't write any more.
+// ZeroMQ's own heartbeats would end the process here: it fails where it can't write any more. None
+// falls due sooner than the sleep, and nothing tells that one would have.
 TEST(TransportTest, OutlivesAPeerThatIsResetWhileItsMessagesWait) {
   Transport transport;
   auto bound = Listener::Bind(transport, Parsed(kAnyPort), kDataLimits);
@@ -227,7 +228,7 @@ TEST(TransportTest, OutlivesAPeerThatIsResetWhileItsMessagesWait) {
   ASSERT_TRUE(peer.Write(bytes));
   ASSERT_TRUE(Eventually([&] { return listener.Receive().has_value(); }));
   peer.Reset();
-  // As long as it takes to notice that a peer is gone, with all that is done meanwhile.
+  // As long as it takes to notice that a silent peer is gone.
   std::this_thread::sleep_for(std::chrono::seconds(kSilentSecondsMax));
   while (listener.Receive().has_value()) {
   }
