@@ -36,7 +36,8 @@ constexpr std::uint64_t kUnknownBytesMax = std::uint64_t{4} << 20;
 constexpr std::size_t kOwnersMax = 100'000;
 
 // Each frame costs 64 bytes beside its own: a frame in one piece grows this process by its size,
-// empty frames by 32 times theirs. More than this, and it isn't one frame.
+// empty frames by 32 times theirs. More than this times all that was held at once, and these are
+// more frames than messages.
 constexpr std::uint64_t kGrowthPerByte = 4;
 constexpr std::uint64_t kGrowthBytesMin = std::uint64_t{256} << 20;  // The owner's own.
 
@@ -307,9 +308,13 @@ void ConnectionGuard::Sample() {
   deliveries_ = 0;
   is_sampled_ = true;
   if (options_.is_ipc) return;
+  std::uint64_t held = 0;
   for (auto& [fd, watched] : watched_) {
-    if (watched.is_open && !watched.is_cut) SampleOne(fd, watched);
+    if (!watched.is_open || watched.is_cut) continue;
+    SampleOne(fd, watched);
+    held += watched.read > watched.finished ? watched.read - watched.finished : 0;
   }
+  held_max_ = std::max(held_max_, held);
 }
 
 void ConnectionGuard::SampleOne(int fd, Watched& watched) {
@@ -361,16 +366,16 @@ void ConnectionGuard::Check() {
 
 void ConnectionGuard::CheckSum(std::uint64_t unfinished_sum, const Largest& largest) {
   if (largest.empty()) {
-    resident_before_ = 0;
+    resident_before_ = held_max_ = 0;
     return;
   }
   std::uint64_t sum_max = options_.limits.unfinished_bytes_max;
   if (options_.is_listener) {
     const std::uint64_t resident = ResidentBytes();
     if (resident_before_ == 0) resident_before_ = resident;
-    if (resident > resident_before_ + kGrowthPerByte * unfinished_sum + kGrowthBytesMin) {
+    if (resident > resident_before_ + kGrowthPerByte * held_max_ + kGrowthBytesMin) {
       sum_max = unfinished_sum - 1;  // The largest goes; who is next, the next check tells.
-      resident_before_ = 0;
+      resident_before_ = held_max_ = 0;
     }
   }
   for (const auto& [bytes, fd] : largest) {

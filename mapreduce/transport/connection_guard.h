@@ -26,8 +26,9 @@
 // instructions' time, it is that one which loses its connection, and heals.
 //
 // A frame costs 64 bytes beside its own, so bytes are not all. While a frame is half in, a listener
-// looks at what its process holds: when that grows by many times as much, the largest is cut. That
-// can hit a good peer whose frame comes in while the owner itself grows by 256 MiB: it comes again.
+// looks at what its process holds: when that grows by many times as much as all connections held,
+// messages that waited for a stalled owner among it, the largest is cut. That can hit a good peer
+// whose frame comes in while the owner itself grows by 256 MiB: it comes again.
 //
 // ipc has no byte counts. Its peers are processes of the same user, others are cut.
 //
@@ -141,6 +142,7 @@ class ConnectionGuard {
   bool is_sampled_ = false;               ///< Since the last check.
   Clock::time_point sampled_at_ = Clock::now();
   std::uint64_t resident_before_ = 0;  ///< Of the process, when the first frame was half in.
+  std::uint64_t held_max_ = 0;         ///< Since then, of all samples. Whole messages count, too.
   std::uint64_t deliveries_ = 0;       ///< Since the last sample.
   std::uint64_t list_version_ = 0;     ///< Of the allow list, when all were checked.
   std::optional<FailedHandshake> failed_handshake_;

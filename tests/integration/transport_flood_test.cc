@@ -232,13 +232,19 @@ TEST(FloodTest, IsNotWhatWaitsForASlowReader) {
     });
   }
   std::uint64_t heard = 0;
+  const auto keep_up_for = [&](std::chrono::milliseconds duration) {
+    const auto end = std::chrono::steady_clock::now() + duration;
+    while (std::chrono::steady_clock::now() < end) heard += listener.Receive().has_value() ? 1 : 0;
+  };
   for (int stall = 0; stall < 4; ++stall) {
+    // What the process holds without queues is looked at, and grows with them by more than the
+    // 256 MiB that an owner may grow by.
+    keep_up_for(std::chrono::milliseconds(200));
     std::this_thread::sleep_for(std::chrono::seconds(1));
     for (int i = 0; i < 150; ++i) heard += listener.Receive().has_value() ? 1 : 0;
     listener.Guard();
   }
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-  while (std::chrono::steady_clock::now() < end) heard += listener.Receive().has_value() ? 1 : 0;
+  keep_up_for(std::chrono::seconds(1));
   for (std::jthread& sender : senders) sender.request_stop();
   EXPECT_TRUE(Eventually([&] {
     while (listener.Receive().has_value()) ++heard;
