@@ -6,7 +6,11 @@
 namespace millrace {
 namespace {
 
+// So few that the second cache still has them when they are hashed and parsed. (In pieces of 1 MiB
+// they cost toplist, wordcount and revenue 0.1 to 0.2 s of the kernel's time, a twentieth of all.)
+constexpr std::uint64_t kReadBytes = 256 << 10;
 constexpr std::uint64_t kForeignReadBytes = 64 << 10;
+static_assert(kDigestBlockBytes % kReadBytes == 0);
 
 }  // namespace
 
@@ -32,9 +36,8 @@ Result<StoredReader> StoredReader::Open(FileSystem& files, const Shard& shard,
 }
 
 std::size_t StoredReader::NextBytes() const {
-  const std::uint64_t block_end = (position_ / kDigestBlockBytes + 1) * kDigestBlockBytes;
-  std::uint64_t end = std::min(block_end, planned_->bytes);
-  if (!OwnsBlockAt(position_)) {
+  std::uint64_t end = std::min((position_ / kReadBytes + 1) * kReadBytes, planned_->bytes);
+  if (!OwnsBlockOf(position_)) {
     // The rest of a block that belongs to the range before; or, beyond our end, the next range's.
     const std::uint64_t piece_end = (position_ / kForeignReadBytes + 1) * kForeignReadBytes;
     end = std::min(end, position_ < range_end_ ? range_end_ : piece_end);
@@ -52,22 +55,28 @@ Result<std::size_t> StoredReader::Read(char* into) {
                          " became shorter while it was read: it ends at byte ", position_ + got,
                          "; run again when it is complete");
   }
-  if (digest_ != nullptr && OwnsBlockAt(position_)) {
-    digest_->SetBlock(position_ / kDigestBlockBytes, HashOf128({into, got}));
+  const std::uint64_t block = position_ / kDigestBlockBytes;
+  const bool is_own = digest_ != nullptr && OwnsBlockOf(position_);
+  if (is_own) {
+    if (position_ % kDigestBlockBytes == 0) hasher_ = Hasher128();
+    hasher_.Update({into, got});
   }
   position_ += got;
+  if (is_own && (position_ % kDigestBlockBytes == 0 || AtEnd()))
+    digest_->SetBlock(block, hasher_.Digest());
   if (timer_ != nullptr) timer_->AddBytes(Phase::kRead, got);
   return got;
 }
 
 Status StoredReader::Finish() {
   if (digest_ != nullptr) {
-    // The first block that was not read; a block in the middle of which we stand is not ours.
-    position_ = (position_ + kDigestBlockBytes - 1) / kDigestBlockBytes * kDigestBlockBytes;
-    std::vector<char> block;
-    while (position_ < planned_->bytes && OwnsBlockAt(position_)) {
-      block.resize(kDigestBlockBytes);
-      MR_RETURN_IF_ERROR(Read(block.data()).error());
+    // The first byte of our blocks that was not read.
+    if (!OwnsBlockOf(position_))
+      position_ = (position_ + kDigestBlockBytes - 1) / kDigestBlockBytes * kDigestBlockBytes;
+    std::vector<char> piece;
+    while (!AtEnd() && OwnsBlockOf(position_)) {
+      piece.resize(kReadBytes);
+      MR_RETURN_IF_ERROR(Read(piece.data()).error());
     }
   }
   return CheckUnchanged();

@@ -2,14 +2,15 @@
 #ifndef MAPREDUCE_IO_STORED_READER_H_
 #define MAPREDUCE_IO_STORED_READER_H_
 
-// The stored bytes of a shard's range, in order, block by aligned block, hashed on the way: the
-// half of a ShardReader that all compressions share.
+// The stored bytes of a shard's range, in order, piece by aligned piece, hashed block by block on
+// the way: the half of a ShardReader that all compressions share.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "mapreduce/base/hash.h"
 #include "mapreduce/base/phase_clock.h"
 #include "mapreduce/base/status.h"
 #include "mapreduce/io/file_system.h"
@@ -30,11 +31,11 @@ class StoredReader {
   bool AtEnd() const { return position_ == planned_->bytes; }
   const std::string& path() const { return planned_->path; }
 
-  /// How many bytes the next Read gives: the rest of the aligned 1 MiB block; less in blocks that
-  /// belong to another range, beyond this one's end, where the caller needs only the rest of a
-  /// record. 0 at the end of the file.
+  /// How many bytes the next Read gives: the rest of the aligned piece; less in blocks that belong
+  /// to another range, beyond this one's end, where the caller needs only the rest of a record. 0
+  /// at the end of the file.
   std::size_t NextBytes() const;
-  /// Reads NextBytes() bytes to `into` and hashes them if the block is the range's own.
+  /// Reads NextBytes() bytes to `into` and hashes them if their block is the range's own.
   Result<std::size_t> Read(char* into);
 
   /// Hashes the range's own blocks from position() on, then checks that the file is as planned.
@@ -43,19 +44,23 @@ class StoredReader {
  private:
   StoredReader(const Shard& shard, const ShardRange& range, ShardDigest* digest, PhaseTimer* timer)
       : planned_(&shard.file),
+        range_begin_(range.stored_begin),
         range_end_(range.stored_end),
         position_(range.stored_begin),
         digest_(digest),
         timer_(timer) {}
-  bool OwnsBlockAt(std::uint64_t position) const {
-    return position % kDigestBlockBytes == 0 && position < range_end_;
+  bool OwnsBlockOf(std::uint64_t position) const {
+    const std::uint64_t begin = position - position % kDigestBlockBytes;
+    return begin >= range_begin_ && begin < range_end_;
   }
   Status CheckUnchanged();
 
   const FileInfo* planned_;
+  std::uint64_t range_begin_;
   std::uint64_t range_end_;
   std::uint64_t position_;
   ShardDigest* digest_;
+  Hasher128 hasher_;  // Of what was read of the block at position_, where that is our own.
   PhaseTimer* timer_;
   std::unique_ptr<RandomAccessFile> file_;
 };
