@@ -312,7 +312,7 @@ void ConnectionGuard::Sample() {
   for (auto& [fd, watched] : watched_) {
     if (!watched.is_open || watched.is_cut) continue;
     SampleOne(fd, watched);
-    held += watched.read > watched.finished ? watched.read - watched.finished : 0;
+    held += watched.held();
   }
   held_max_ = std::max(held_max_, held);
 }
@@ -344,8 +344,7 @@ void ConnectionGuard::Check() {
     }
     watched.previous = watched.read;
     watched.was_heard = false;
-    const std::uint64_t unfinished =
-        watched.read > watched.finished ? watched.read - watched.finished : 0;
+    const std::uint64_t unfinished = watched.held();
     const bool is_unknown = options_.allowed != nullptr && !watched.has_spoken;
     const std::uint64_t frame_bytes_max = std::min<std::uint64_t>(
         options_.limits.frame_bytes_max, is_unknown ? kUnknownBytesMax : UINT64_MAX);

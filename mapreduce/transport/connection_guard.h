@@ -115,6 +115,9 @@ class ConnectionGuard {
     std::uint64_t previous = 0;  ///< As of the last check.
     std::uint64_t finished = 0;
     bool was_heard = false;  ///< Since the last check.
+
+    /// The most that it can hold: `read` and not `finished`.
+    std::uint64_t held() const { return read > finished ? read - finished : 0; }
   };
 
   void OnOpened(int fd);
