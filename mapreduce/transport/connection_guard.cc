@@ -36,9 +36,10 @@ constexpr std::uint64_t kUnknownBytesMax = std::uint64_t{4} << 20;
 constexpr std::size_t kOwnersMax = 100'000;
 
 // Each frame costs 64 bytes beside its own: a frame in one piece grows this process by its size,
-// empty frames by 32 times theirs. More than this times all that was held at once, and these are
+// empty frames by 32 times theirs. More than this times all that was held at once, and these may be
 // more frames than messages.
 constexpr std::uint64_t kGrowthPerByte = 4;
+constexpr std::uint64_t kGrowthPerByteMax = 32;
 constexpr std::uint64_t kGrowthBytesMin = std::uint64_t{256} << 20;  // The owner's own.
 
 // 0: unknown.
@@ -372,7 +373,10 @@ void ConnectionGuard::CheckSum(std::uint64_t unfinished_sum, const Largest& larg
   if (options_.is_listener) {
     const std::uint64_t resident = ResidentBytes();
     if (resident_before_ == 0) resident_before_ = resident;
-    if (resident > resident_before_ + kGrowthPerByte * held_max_ + kGrowthBytesMin) {
+    const std::uint64_t expected = resident_before_ + kGrowthPerByte * held_max_;
+    const std::uint64_t growth = resident > expected ? resident - expected : 0;
+    // Of a growth that is for the larger part the owner's own no peer is guilty.
+    if (growth > kGrowthBytesMin && growth / 2 <= kGrowthPerByteMax * unfinished_sum) {
       sum_max = unfinished_sum - 1;  // The largest goes; who is next, the next check tells.
       resident_before_ = held_max_ = 0;
     }

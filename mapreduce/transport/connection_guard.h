@@ -27,8 +27,10 @@
 //
 // A frame costs 64 bytes beside its own, so bytes are not all. While a frame is half in, a listener
 // looks at what its process holds: when that grows by many times as much as all connections held,
-// messages that waited for a stalled owner among it, the largest is cut. That can hit a good peer
-// whose frame comes in while the owner itself grows by 256 MiB: it comes again.
+// messages that waited for a stalled owner among it, and the unfinished bytes, were they empty
+// frames, explain half of it, the largest is cut. So such frames hold 256 MiB, or what the owner
+// has grown by meanwhile. A good peer can be hit whose large frame comes in while the owner itself
+// grows by 256 MiB: it comes again.
 //
 // ipc has no byte counts. Its peers are processes of the same user, others are cut.
 //

@@ -216,11 +216,14 @@ TEST(FloodTest, IsNotWhatWaitsForASlowReader) {
   auto bound = Listener::Bind(here, *Endpoint::Parse(kAnyPort), limits);
   ASSERT_TRUE(bound.ok());
   Listener& listener = **bound;
+  SocketLimits senders_limits =
+      limits;  // They are of this process, too: it is not to grow by them.
+  senders_limits.messages_max = 2;
   std::atomic<std::uint64_t> sent = 0;
   std::vector<std::jthread> senders;
   for (std::uint64_t id = 1; id <= 3; ++id) {
     senders.emplace_back([&, id](const std::stop_token& stop) {
-      const auto connection = ConnectTo(there, listener.endpoint(), WorkerId{id}, limits);
+      const auto connection = ConnectTo(there, listener.endpoint(), WorkerId{id}, senders_limits);
       while (!stop.stop_requested()) {
         if (connection->Send(std::string(2 * kMiB, 'x')).ok()) {
           ++sent;
@@ -254,6 +257,30 @@ TEST(FloodTest, IsNotWhatWaitsForASlowReader) {
   EXPECT_EQ(stats.cut_for_flood, 0u);
   EXPECT_EQ(stats.opened, 3u);
   EXPECT_GT(heard, 500u);
+}
+
+// A worker that merges grows by far more than its peers' frames.
+TEST(FloodTest, IsNotTheGrowthOfTheOwner) {
+  Transport here;
+  auto bound = Listener::Bind(here, *Endpoint::Parse(kAnyPort), kDataLimits);
+  ASSERT_TRUE(bound.ok());
+  Listener& listener = **bound;
+  RawPeer peer(listener.endpoint());
+  peer.ShakeHands(RoutingIdOf(WorkerId{1}, kAnyNonce));
+  const std::string frame = ZmtpFrame(std::string(4 * kMiB, 'x'), /*has_more=*/false);
+  peer.Write(std::string_view(frame).substr(0, 2 * kMiB));
+  const auto check_for = [&](std::chrono::milliseconds duration) {
+    const auto end = std::chrono::steady_clock::now() + duration;
+    while (std::chrono::steady_clock::now() < end) EXPECT_FALSE(listener.Receive().has_value());
+  };
+  check_for(std::chrono::milliseconds(200));
+  const std::size_t before = ResidentBytes();
+  const std::string own(400 * kMiB, 'x');
+  EXPECT_GT(ResidentBytes(), before + 300 * kMiB);
+  check_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(listener.stats().cut_for_flood, 0u);
+  peer.Write(std::string_view(frame).substr(2 * kMiB));
+  EXPECT_TRUE(Eventually([&] { return listener.Receive().has_value(); }));
 }
 
 TEST(FloodTest, OfIdleConnectionsCostsLittle) {
