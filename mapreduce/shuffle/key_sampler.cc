@@ -2,8 +2,8 @@
 #include "mapreduce/shuffle/key_sampler.h"
 
 #include <algorithm>
-#include <iterator>
 #include <limits>
+#include <utility>
 
 #include "mapreduce/base/status.h"
 
@@ -14,41 +14,60 @@ KeySampler::KeySampler(std::size_t capacity)
   MR_CHECK(capacity > 0);
 }
 
-void KeySampler::Insert(std::uint64_t hash, std::string_view key) {
-  if (samples_.contains(SampleView{hash, key})) return;
-  samples_.insert(Sample{hash, std::string(key)});
-  if (samples_.size() > capacity_) samples_.erase(std::prev(samples_.end()));
-  if (samples_.size() == capacity_) hash_max_ = samples_.rbegin()->hash;
+void KeySampler::Add(std::uint64_t hash, std::string_view key) {
+  candidates_.push_back({hash, keys_.size(), key.size()});
+  keys_ += key;
+  if (candidates_.size() >= 2 * capacity_) DropOthers();
+}
+
+void KeySampler::DropOthers() {
+  const std::vector<Sample> samples = Samples();
+  if (samples.size() == capacity_) hash_max_ = samples.back().hash;
+  std::string keys;
+  candidates_.clear();
+  for (const Sample& sample : samples) {
+    candidates_.push_back({sample.hash, keys.size(), sample.key.size()});
+    keys += sample.key;
+  }
+  keys_ = std::move(keys);
+}
+
+std::vector<KeySampler::Sample> KeySampler::Samples() const {
+  std::vector<Sample> samples;
+  samples.reserve(candidates_.size());
+  for (const Candidate& candidate : candidates_)
+    samples.push_back({candidate.hash, KeyOf(candidate)});
+  std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) {
+    return a.hash != b.hash ? a.hash < b.hash : a.key < b.key;
+  });
+  const auto same = [](const Sample& a, const Sample& b) {
+    return a.hash == b.hash && a.key == b.key;
+  };
+  samples.erase(std::unique(samples.begin(), samples.end(), same), samples.end());
+  if (samples.size() > capacity_) samples.resize(capacity_);
+  return samples;
 }
 
 void KeySampler::Merge(const KeySampler& other) {
   MR_CHECK(capacity_ == other.capacity_);
   if (this == &other) return;
-  for (const Sample& sample : other.samples_) {
-    if (sample.hash > hash_max_) break;
-    Insert(sample.hash, sample.key);
+  for (const Candidate& candidate : other.candidates_) {
+    if (candidate.hash <= hash_max_) Add(candidate.hash, other.KeyOf(candidate));
   }
-}
-
-std::vector<const KeySampler::Sample*> KeySampler::SortedSamples() const {
-  std::vector<const Sample*> sorted;
-  sorted.reserve(samples_.size());
-  for (const Sample& sample : samples_) sorted.push_back(&sample);
-  std::sort(sorted.begin(), sorted.end(),
-            [](const Sample* a, const Sample* b) { return a->key < b->key; });
-  return sorted;
 }
 
 std::vector<std::string> KeySampler::SortedKeys() const {
   std::vector<std::string> keys;
-  keys.reserve(samples_.size());
-  for (const Sample* sample : SortedSamples()) keys.push_back(sample->key);
+  for (const Sample& sample : Samples()) keys.emplace_back(sample.key);
+  std::sort(keys.begin(), keys.end());
   return keys;
 }
 
 std::vector<std::string> KeySampler::Borders(int parts) const {
   MR_CHECK(parts > 0);
-  const std::vector<const Sample*> sorted = SortedSamples();
+  std::vector<Sample> sorted = Samples();
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Sample& a, const Sample& b) { return a.key < b.key; });
   const std::size_t count = sorted.size();
   const auto part_count = static_cast<std::size_t>(parts);
   const std::size_t reach = count / (4 * part_count);
@@ -63,9 +82,9 @@ std::vector<std::string> KeySampler::Borders(int parts) const {
     if (begin >= end) continue;
     std::size_t best = begin;
     for (std::size_t i = begin + 1; i < end; ++i) {
-      if (HashOrder{}(*sorted[i], *sorted[best])) best = i;
+      if (sorted[i].hash < sorted[best].hash) best = i;  // Of equal ones the smaller key.
     }
-    borders.push_back(sorted[best]->key);
+    borders.emplace_back(sorted[best].key);
     free_from = best + 1;
   }
   return borders;
