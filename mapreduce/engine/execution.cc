@@ -131,6 +131,7 @@ void Execution::CollectFiles(int output, const std::vector<std::unique_ptr<PartF
 }
 
 Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uint64_t order_base) {
+  AwaitTables(source.tables);
   const std::vector<Split> splits = SplitsOf(source.input);
   std::uint64_t bytes = 0;
   for (const Split& split : splits) bytes += split.stored_bytes;
@@ -152,6 +153,7 @@ Status Execution::RunMaps(std::size_t stage, const StageSource& source, std::uin
 Status Execution::RunMapsAlone(std::size_t stage) {
   const StageSpec& spec = graph().stages[stage];
   const StageSource& source = spec.sources.front();
+  AwaitTables(source.tables);
   const std::vector<Shard>& shards = inputs()[static_cast<std::size_t>(source.input)].shards;
   const auto parts = static_cast<std::size_t>(options().parts);
   std::uint64_t total = 0;
@@ -201,6 +203,7 @@ Status Execution::RunMapsAlone(std::size_t stage) {
 Status Execution::RunReduce(std::size_t stage) {
   const StageSpec& spec = graph().stages[stage];
   RunStore& store = *stores_[stage];
+  AwaitTables(TablesOfReduce(graph(), stage));
   BeginPhase(spec.name + " merge", store.data_bytes(), 0);
   const std::vector<Follower> followers = Followers(graph(), stage);
   MR_RETURN_IF_ERROR(FinishStore(spec, store, !followers.empty()));
@@ -262,11 +265,24 @@ Status Execution::OpenTable(int table, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     MR_ASSIGN_OR_RETURN(opened.emplace_back(), TableFile::Open(files(), path));
   }
-  auto rows = std::make_shared<const TableSet>(std::move(opened),
-                                               TableSet::SmallBytesMax(options().memory_bytes));
-  if (rows->bytes() > options().memory_bytes / 2) WarnOfTable(table, rows->bytes());
-  set_table(table, std::move(rows));
+  const auto read = [opened = std::move(opened), bytes = options().memory_bytes]() {
+    return std::make_shared<const TableSet>(opened, TableSet::SmallBytesMax(bytes));
+  };
+  const auto when =
+      options().parallel > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
+  tables_to_come_[table] = std::async(when, read);
   return Status::Ok();
+}
+
+void Execution::AwaitTables(const std::vector<int>& tables) {
+  for (const int table : tables) {
+    const auto found = tables_to_come_.find(table);
+    if (found == tables_to_come_.end()) continue;
+    std::shared_ptr<const TableSet> rows = found->second.get();
+    tables_to_come_.erase(found);
+    if (rows->bytes() > options().memory_bytes / 2) WarnOfTable(table, rows->bytes());
+    set_table(table, std::move(rows));
+  }
 }
 
 // It is right all the same, but its pages must stay in memory for lookups to be fast.

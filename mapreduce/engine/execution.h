@@ -9,10 +9,13 @@
 //                                                                of the stages that follow
 //
 // Ranges are finer than parts, so that one part keeps all slots busy; where they are cut can't be
-// seen in the output.
+// seen in the output. A table is read into memory beside the stages that follow, until the first of
+// them looks up in it.
 
 #include <atomic>
 #include <chrono>
+#include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +49,7 @@ class Execution final : public TaskEnvironment {
   Status RunMapsAlone(std::size_t stage);
   Status RunReduce(std::size_t stage);
   Status OpenTable(int table, const std::vector<std::string>& paths);
+  void AwaitTables(const std::vector<int>& tables);
   void WarnOfTable(int table, std::uint64_t bytes);
   void BeginPhase(std::string name, std::uint64_t bytes_total, std::size_t tasks_total);
   void ReportProgress();
@@ -55,6 +59,7 @@ class Execution final : public TaskEnvironment {
   void CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts);
 
   MemoryBudget waiting_budget_;
+  std::map<int, std::future<std::shared_ptr<const TableSet>>> tables_to_come_;
   std::vector<std::unique_ptr<RunStore>> stores_;
   std::vector<std::vector<std::unique_ptr<ShardDigest>>> digests_;
   std::vector<std::vector<OutputFileRecord>> output_files_;  // By output.
