@@ -26,6 +26,13 @@ bool IsDictionary(const std::vector<std::shared_ptr<const TableFile>>& files) {
   return false;
 }
 
+// Of a table with so many places in each line: 5 for 2 rows, or 2 for each where those are too
+// many.
+std::uint64_t LinesOf(std::uint64_t rows, std::size_t places, std::uint64_t lines_max) {
+  const std::uint64_t lines = rows * 5 / (2 * places) + 1;
+  return lines <= lines_max ? lines : rows * 2 / places + 1;
+}
+
 constexpr char kFree = 0;  // A tag that no key has.
 char TagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
 
@@ -38,23 +45,26 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
     rows += file->rows();
     record_bytes = std::max(record_bytes, file->record_bytes_max());
   }
-  if (rows == 0 || record_bytes > kLineBytes - kHeaderBytes) return nullptr;
+  if (rows == 0 || record_bytes + kHeaderBytes > PlaceBytes(1)) return nullptr;
   std::unique_ptr<SmallTable> table(new SmallTable());
-  const auto place_of = [](std::size_t bytes) {
-    return std::bit_ceil(std::max<std::size_t>(bytes, kPlaceBytesMin));
+  const auto places_for = [](std::size_t bytes) {
+    std::size_t places = kPlacesMax;
+    while (places > 0 && PlaceBytes(places) < bytes) --places;
+    return places;
   };
-  const auto lines_of = [rows](std::size_t place) { return rows * 2 / (kLineBytes / place) + 1; };
-  table->place_bytes_ = place_of(record_bytes + kHeaderBytes);
-  if (record_bytes + kHeaderBytes + kRowBytes <= kLineBytes && IsDictionary(files)) {
-    const std::size_t larger = place_of(record_bytes + kHeaderBytes + kRowBytes);
-    if (lines_of(larger) * kLineBytes <= bytes_max) table->place_bytes_ = larger;
+  std::size_t places = places_for(record_bytes + kHeaderBytes);
+  const std::uint64_t lines_max = bytes_max / kLineBytes;
+  if (IsDictionary(files)) {
+    const std::size_t fewer = places_for(record_bytes + kHeaderBytes + kRowBytes);
+    if (fewer > 0 && LinesOf(rows, fewer, lines_max) <= lines_max) places = fewer;
   }
+  table->place_bytes_ = PlaceBytes(places);
   table->has_rows_ = record_bytes + kHeaderBytes + kRowBytes <= table->place_bytes_;
-  table->places_ = table->place_bytes_ == 16 ? 0b1111 : table->place_bytes_ == 32 ? 0b0101 : 0b0001;
-  table->count_ = lines_of(table->place_bytes_);
-  const std::uint64_t bytes = table->count_ * kLineBytes;
-  if (bytes > bytes_max) return nullptr;
-  Result<VirtualBuffer> lines = VirtualBuffer::Reserve(bytes, /*huge_pages=*/true);
+  table->places_ = 0x80808080U >> (8 * (kPlacesMax - places));
+  table->count_ = LinesOf(rows, places, lines_max);
+  if (table->count_ > lines_max) return nullptr;
+  Result<VirtualBuffer> lines =
+      VirtualBuffer::Reserve(table->count_ * kLineBytes, /*huge_pages=*/true);
   if (!lines.ok()) return nullptr;
   table->lines_ = *std::move(lines);
   if (!table->Add(files)) return nullptr;
@@ -83,11 +93,13 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
         const auto& [record, hash] = batch[i];
         const char* line = LineOf(hash);
         while (Match(line, kFree) == 0) line = LineBehind(line);
-        char* to = lines_.data() + (PlaceIn(line, Match(line, kFree)) - lines_.data());
+        const unsigned place = FirstOf(Match(line, kFree));
+        char* to = lines_.data() + (line - lines_.data());
+        to[place] = TagOf(hash);
+        to += kPlacesMax + place * place_bytes_;
         if (has_rows_) {
           StoreLittle32(to + place_bytes_ - kRowBytes, static_cast<std::uint32_t>(record.row));
         }
-        *to++ = TagOf(hash);
         *to++ = static_cast<char>(record.key.size());
         *to++ = static_cast<char>(record.value.size());
         // Key and value lie one behind the other in the file.
@@ -103,7 +115,7 @@ const char* SmallTable::Find(std::string_view key) const {
   if (key.size() + kHeaderBytes > place_bytes_) return nullptr;
   const std::uint64_t hash = Hash64(key);
   for (const char* line = LineOf(hash);; line = LineBehind(line)) {
-    for (unsigned found = Match(line, TagOf(hash)); found != 0; found &= found - 1) {
+    for (std::uint32_t found = Match(line, TagOf(hash)); found != 0; found &= found - 1) {
       if (const char* const at = PlaceIn(line, found); IsOf(at, key)) return at;
     }
     if (Match(line, kFree) != 0) return nullptr;

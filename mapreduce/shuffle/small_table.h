@@ -2,20 +2,21 @@
 #ifndef MAPREDUCE_SHUFFLE_SMALL_TABLE_H_
 #define MAPREDUCE_SHUFFLE_SMALL_TABLE_H_
 
-// The records of a table's files once more, in memory, where none has more than 61 bytes of key and
+// The records of a table's files once more, in memory, where none has more than 58 bytes of key and
 // value: a lookup then looks at one cache line, not at a slot of a file and a record. Of most
 // tables the value is a few bytes, a country or a count.
 //
-//   line  := place{4, 2 or 1}, 64 bytes
-//   place := tag:u8 key_bytes:u8 value_bytes:u8 key value padding [row:u32]
+//   line  := tag:u8{4} place{1 to 4} padding, 64 bytes
+//   place := key_bytes:u8 value_bytes:u8 key value padding [row:u32]; 60, 30, 20 or 15 bytes
 //
 // A key's line is by its hash, and so is its tag, which is 0 in a free place. A key stands in any
 // place of its line, and only where that is full in one of the next line: so the tags of a line are
 // looked at all at once, and not one after the other, where the processor guesses wrong for every
-// third key (revenue: 4 % of CPU time). One place in two is used, so that 1 key in 25 is in another
-// line than its own; with two in three it was 1 in 10 (4 %, too). The row is there where records
-// leave room for it, or have no values. Lines are in huge pages: lookups at random in a mapped file
-// miss the TLB nearly each time, which in a virtual machine costs as much as the cache miss.
+// third key (revenue: 4 % of CPU time). Two places in five are used, so that of keys with four to a
+// line 1 in 50 is in another than its own; with one in two it is 1 in 25 (3 %), with two in three
+// 1 in 10 (7 %). The row is there where records leave room for it, or have no values. Lines are in
+// huge pages: lookups at random in a mapped file miss the TLB nearly each time, which in a virtual
+// machine costs as much as the cache miss.
 
 #include <bit>
 #include <cstddef>
@@ -38,7 +39,7 @@ class SmallTable {
   static constexpr std::uint64_t kBytesMax = std::uint64_t{24} << 20;
 
   /// Of the records of all `files`, whose rows are counted on from file to file. Null where a
-  /// record or the table (more than `bytes_max`) is too large, or a file is damaged. About 10 ns a
+  /// record or the table (more than `bytes_max`) is too large, or a file is damaged. About 60 ns a
   /// record. Requires: no key is there twice.
   static std::unique_ptr<const SmallTable> Of(
       const std::vector<std::shared_ptr<const TableFile>>& files, std::uint64_t bytes_max);
@@ -56,9 +57,10 @@ class SmallTable {
   /// What ValueOrNull(key) gives, without its hash where `spot` is what Prefetch(key) gave. Another
   /// key's is right, too: a key is there once, so whatever place has it is the one.
   std::string_view ValueNear(const Spot& spot, std::string_view key) const {
-    const unsigned found = Match(spot.line, spot.tag);
-    if (const char* const at = PlaceIn(spot.line, found); found != 0 && IsOf(at, key)) [[likely]]
-      return ValueAt(at);
+    if (const std::uint32_t found = Match(spot.line, spot.tag); found != 0) [[likely]] {
+      if (const char* const at = PlaceIn(spot.line, found); IsOf(at, key)) [[likely]]
+        return ValueAt(at);
+    }
     return ValueOrNull(key);
   }
 
@@ -67,9 +69,12 @@ class SmallTable {
   std::optional<std::uint64_t> RowOf(std::string_view key) const;
 
  private:
-  static constexpr std::size_t kHeaderBytes = 3;
   static constexpr std::size_t kLineBytes = 64;
-  static constexpr std::size_t kPlaceBytesMin = 16;
+  static constexpr std::size_t kPlacesMax = 4;    // As many tags are in each line.
+  static constexpr std::size_t kHeaderBytes = 2;  // Of a place.
+  static constexpr std::size_t PlaceBytes(std::size_t places) {
+    return (kLineBytes - kPlacesMax) / places;
+  }
 
   SmallTable() = default;
   bool Add(const std::vector<std::shared_ptr<const TableFile>>& files);
@@ -82,27 +87,29 @@ class SmallTable {
     line += kLineBytes;
     return line == lines_.data() + count_ * kLineBytes ? lines_.data() : line;
   }
-  /// The places of a line with this tag: bit i is the one i * 16 bytes behind the line's begin.
-  unsigned Match(const char* line, char tag) const {
-    static_assert(kLineBytes == 4 * kPlaceBytesMin);
-    const auto bit = [&](unsigned i) {
-      return static_cast<unsigned>(line[i * kPlaceBytesMin] == tag) << i;
-    };
-    return (bit(0) | bit(1) | bit(2) | bit(3)) & places_;
+  /// The places of a line with this tag: the uppermost bit of byte i is place i's.
+  std::uint32_t Match(const char* line, char tag) const {
+    constexpr std::uint32_t kLow = 0x7F7F7F7F;
+    const std::uint32_t other =
+        LoadLittle32(line) ^ (static_cast<unsigned char>(tag) * 0x01010101U);
+    return ~(((other & kLow) + kLow) | other) & places_;
   }
-  /// The first of those that Match found; any place where it found none.
-  static const char* PlaceIn(const char* line, unsigned found) {
-    return line + kPlaceBytesMin * static_cast<unsigned>(std::countr_zero(found | 8));
+  static unsigned FirstOf(std::uint32_t found) {
+    return static_cast<unsigned>(std::countr_zero(found)) / 8;
+  }
+  /// The first of those that Match found. Requires: found != 0.
+  const char* PlaceIn(const char* line, std::uint32_t found) const {
+    return line + kPlacesMax + FirstOf(found) * place_bytes_;
   }
   const char* Find(std::string_view key) const;
 
   static bool IsOf(const char* at, std::string_view key) {
-    return static_cast<unsigned char>(at[1]) == key.size() &&
+    return static_cast<unsigned char>(at[0]) == key.size() &&
            AreEqual(at + kHeaderBytes, key.data(), key.size());
   }
   static std::string_view ValueAt(const char* at) {
-    return {at + kHeaderBytes + static_cast<unsigned char>(at[1]),
-            static_cast<unsigned char>(at[2])};
+    return {at + kHeaderBytes + static_cast<unsigned char>(at[0]),
+            static_cast<unsigned char>(at[1])};
   }
   // Most keys have some bytes: a call of memcmp costs more than to compare them. Behind `a` there
   // are at least 8 bytes of the place.
@@ -120,7 +127,7 @@ class SmallTable {
   VirtualBuffer lines_;
   std::uint64_t count_ = 0;  // Of lines.
   std::size_t place_bytes_ = 0;
-  unsigned places_ = 0;  // As Match counts them.
+  std::uint32_t places_ = 0;  // All, as Match tells them.
   bool has_rows_ = false;
 };
 

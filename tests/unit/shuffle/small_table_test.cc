@@ -72,21 +72,22 @@ void ExpectHolds(const SmallTable& table, const Rows& rows,
   }
 }
 
-// Around the sizes where a record no longer fits a place of 16, 32 or 64 bytes, and where its row
-// doesn't.
-TEST_F(SmallTableTest, HoldsRecordsOfEachSizeUpTo61) {
+// Around the sizes where a record no longer fits a place of 15, 20, 30 or 60 bytes, and where its
+// row doesn't.
+TEST_F(SmallTableTest, HoldsRecordsOfEachSizeUpTo58) {
   for (std::size_t bytes = 0; bytes <= 66; ++bytes) {
     for (const std::size_t key_bytes : {std::size_t{0}, bytes / 2, bytes}) {
       Rows rows = {{std::string(key_bytes, 'k'), std::string(bytes - key_bytes, 'v')}};
       rows.emplace("a", "");
       const auto table = Make(rows);
-      ASSERT_EQ(table != nullptr, bytes <= 61) << bytes;
+      ASSERT_EQ(table != nullptr, bytes <= 58) << bytes;
       if (table == nullptr) continue;
       const std::size_t most = std::max<std::size_t>(bytes, 1);
       const bool has_values = key_bytes < bytes;  // Without, a row is worth a larger place.
-      EXPECT_EQ(table->has_rows(),
-                has_values ? most <= 9 || (most > 13 && most <= 25) || (most > 29 && most <= 57)
-                           : most <= 57)
+      EXPECT_EQ(table->has_rows(), has_values
+                                       ? most <= 9 || most == 14 || (most > 18 && most <= 24) ||
+                                             (most > 28 && most <= 54)
+                                       : most <= 54)
           << bytes;
       ExpectHolds(*table, rows, {"k", "b", std::string(bytes + 1, 'k'), std::string(300, 'k')});
     }
@@ -98,11 +99,13 @@ TEST_F(SmallTableTest, GrowsForItsRowsOnlyWithinTheMostBytes) {
   Rows rows;
   for (int i = 100; i < 200; ++i) rows["twelve-by" + std::to_string(i)] = "";
   const Files files = Write(rows, 1);
-  for (const std::uint64_t bytes_max : {100 * 32, 100 * 64, 100 * 64 + 64}) {
+  // Lines for two places a row: 100 rows, four to a line; with their own numbers, three.
+  constexpr std::uint64_t kLeast = (100 / 2 + 1) * 64, kLeastWithRows = (200 / 3 + 1) * 64;
+  for (const std::uint64_t bytes_max : {kLeast - 1, kLeast, kLeastWithRows - 1, kLeastWithRows}) {
     const auto table = SmallTable::Of(files, bytes_max);
-    ASSERT_EQ(table != nullptr, bytes_max > 100 * 32) << bytes_max;
+    ASSERT_EQ(table != nullptr, bytes_max >= kLeast) << bytes_max;
     if (table == nullptr) continue;
-    EXPECT_EQ(table->has_rows(), bytes_max > 100 * 64) << bytes_max;
+    EXPECT_EQ(table->has_rows(), bytes_max >= kLeastWithRows) << bytes_max;
     ExpectHolds(*table, rows, {"twelve-by099"});
   }
 }
@@ -131,7 +134,7 @@ TEST_F(SmallTableTest, TellsKeysApartThatDifferInOneByte) {
 // Enough that lines are full and keys go to the next one, behind the last to the first.
 TEST_F(SmallTableTest, HoldsManyOfSeveralFiles) {
   Random random(TestSeed());
-  for (const std::size_t key_bytes : {8, 25, 50}) {
+  for (const std::size_t key_bytes : {8, 15, 25, 50}) {
     Rows rows;
     for (int i = 0; i < 4000; ++i) rows[NastyKey(random, key_bytes)] = std::to_string(i % 100);
     std::vector<std::string> absent;
