@@ -176,7 +176,7 @@ class ShardMapOperator final : public MapOperator {
   }
 
   static constexpr bool kHasPrefetch = api_internal::HasPrefetch<Mapper, Record>;
-  static constexpr std::size_t kAheadMax = kHasPrefetch ? 16 : 1;
+  static constexpr std::size_t kAheadMax = kHasPrefetch ? 8 : 1;
 
   void Parse(const LineBlock& block, std::string_view* current) {
     parser_.Parse(

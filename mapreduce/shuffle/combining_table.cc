@@ -18,6 +18,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kCapacityMin = 1024;
+constexpr std::size_t kLineBytes = 64;                      // Of the cache.
 constexpr std::size_t kLargeBytes = std::size_t{32} << 20;  // Then it grows in smaller steps.
 constexpr std::size_t kShortBytesMax = 15;
 constexpr std::size_t kMiddleBytesMax = 31;
@@ -139,6 +140,9 @@ CombiningTable::CombiningTable(std::size_t state_bytes, MemoryBudget::Lease& lea
   MR_CHECK(state_bytes % 8 == 0);
   short_.cell_bytes = 16 + state_bytes;
   middle_.cell_bytes = 32 + state_bytes;
+  // Of cells of 56 bytes three in four lie across two lines.
+  for (Tier* tier : {&short_, &middle_})
+    if (tier->cell_bytes == kLineBytes - 8) tier->cell_bytes = kLineBytes;
   long_.cell_bytes = sizeof(LongSlot);
 }
 
@@ -241,7 +245,8 @@ void CombiningTable::ResolveCells(Tier& tier, const EmitBatch& batch, std::size_
     slots[p] = HomeOf(HashCell<kKeyBytes>(cells[p].words), capacity);
     const char* const cell = table + slots[p] * cell_bytes;
     __builtin_prefetch(cell, 1);
-    __builtin_prefetch(cell + kKeyBytes, 1);  // In the next line for a quarter of all cells.
+    // In the next line for some cells. (Of revenue's, which have a line each: 3 % of its time.)
+    if (cell_bytes != kLineBytes) __builtin_prefetch(cell + kKeyBytes, 1);
   }
   for (std::size_t p = 0; p < count; ++p) {
     std::size_t slot = slots[p];
@@ -449,7 +454,8 @@ std::shared_ptr<const MemoryRun> CombiningTable::TakeCells(Tier& tier) {
   std::vector<VirtualBuffer> memory;
   memory.push_back(std::move(tier.cells));
   Forget(tier, used);
-  return MemoryRun::OfCells(cells, count, kKeyBytes, state_bytes_, std::move(memory), used);
+  return MemoryRun::OfCells(cells, count, tier.cell_bytes, kKeyBytes, state_bytes_,
+                            std::move(memory), used);
 }
 
 Result<std::shared_ptr<const MemoryRun>> CombiningTable::TakeLong() {

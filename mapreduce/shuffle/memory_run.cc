@@ -44,13 +44,12 @@ std::shared_ptr<const MemoryRun> MemoryRun::OfBlocks(std::vector<Block> blocks,
   return run;
 }
 
-std::shared_ptr<const MemoryRun> MemoryRun::OfCells(const char* cells, std::size_t count,
-                                                    std::size_t cell_key_bytes,
-                                                    std::size_t state_bytes,
-                                                    std::vector<VirtualBuffer> memory,
-                                                    std::uint64_t charged_bytes) {
+std::shared_ptr<const MemoryRun> MemoryRun::OfCells(
+    const char* cells, std::size_t count, std::size_t cell_bytes, std::size_t cell_key_bytes,
+    std::size_t state_bytes, std::vector<VirtualBuffer> memory, std::uint64_t charged_bytes) {
   std::shared_ptr<MemoryRun> run(new MemoryRun);
   run->cells_ = cells;
+  run->cell_bytes_ = cell_bytes;
   run->cell_key_bytes_ = cell_key_bytes;
   run->state_bytes_ = state_bytes;
   run->count_ = count;
@@ -90,7 +89,7 @@ RecordView MemoryRun::EntryRecord(std::size_t i) const {
 
 RecordView MemoryRun::CellRecord(std::size_t i) const {
   RecordView view;
-  SetCellView(cells_ + i * (cell_key_bytes_ + state_bytes_), cell_key_bytes_, state_bytes_, &view);
+  SetCellView(cells_ + i * cell_bytes_, cell_key_bytes_, state_bytes_, &view);
   return view;
 }
 
@@ -131,7 +130,7 @@ class IndexedCursor final : public RunCursor {
       }
       if (count > 0) prefetch_bytes_ = std::min(bytes / count, kPrefetchBytesMax);
     } else {
-      const std::size_t cell_bytes = run_.cell_key_bytes_ + run_.state_bytes_;
+      const std::size_t cell_bytes = run_.cell_bytes_;
       const char* cell = run_.cells_ + next_ * cell_bytes;
       for (std::size_t i = 0; i < count; ++i, cell += cell_bytes)
         SetCellView(cell, run_.cell_key_bytes_, run_.state_bytes_, &views_[i]);

@@ -48,12 +48,11 @@ class MemoryRun {
   static std::shared_ptr<const MemoryRun> OfBlocks(std::vector<Block> blocks,
                                                    std::vector<std::unique_ptr<char[]>> memory,
                                                    std::size_t count, std::uint64_t charged_bytes);
-  /// `cells`: count cells of cell_key_bytes (16 or 32) + state_bytes, in key order.
-  static std::shared_ptr<const MemoryRun> OfCells(const char* cells, std::size_t count,
-                                                  std::size_t cell_key_bytes,
-                                                  std::size_t state_bytes,
-                                                  std::vector<VirtualBuffer> memory,
-                                                  std::uint64_t charged_bytes);
+  /// `cells`: count cells of cell_bytes, in key order: cell_key_bytes (16 or 32), state_bytes and
+  /// perhaps padding.
+  static std::shared_ptr<const MemoryRun> OfCells(
+      const char* cells, std::size_t count, std::size_t cell_bytes, std::size_t cell_key_bytes,
+      std::size_t state_bytes, std::vector<VirtualBuffer> memory, std::uint64_t charged_bytes);
   static std::shared_ptr<const MemoryRun> OfBuckets(std::unique_ptr<const BucketRun> buckets,
                                                     std::size_t count, std::uint64_t charged_bytes);
 
@@ -81,6 +80,7 @@ class MemoryRun {
 
   const SortEntry* entries_ = nullptr;
   const char* cells_ = nullptr;
+  std::size_t cell_bytes_ = 0;
   std::size_t cell_key_bytes_ = 0;
   std::size_t state_bytes_ = 0;
   std::size_t count_ = 0;

@@ -112,7 +112,8 @@ TEST(MemoryRunTest, CellsKeepKeysOfEveryLength) {
       key.back() = static_cast<char>(record.key.size() + 1);
       cells += key + record.value;
     }
-    const auto run = MemoryRun::OfCells(cells.data(), records.size(), cell_key_bytes, 8, {}, 0);
+    const auto run = MemoryRun::OfCells(cells.data(), records.size(), cell_key_bytes + 8,
+                                        cell_key_bytes, 8, {}, 0);
     std::vector<Record> read;
     EXPECT_TRUE(ReadCursor(*run->Read({}), &read).ok());
     EXPECT_EQ(read, records);
