@@ -36,7 +36,7 @@ constexpr std::uint64_t kUnknownBytesMax = std::uint64_t{4} << 20;
 constexpr std::size_t kOwnersMax = 100'000;
 
 // Each frame costs 64 bytes beside its own: a frame in one piece grows this process by its size,
-// empty frames by 32 times theirs. More than this times all that was held at once, and these may be
+// empty frames by 32 times theirs. More than this times what connections hold, and these may be
 // more frames than messages.
 constexpr std::uint64_t kGrowthPerByte = 4;
 constexpr std::uint64_t kGrowthPerByteMax = 32;
@@ -315,7 +315,10 @@ void ConnectionGuard::Sample() {
     SampleOne(fd, watched);
     held += watched.held();
   }
-  held_max_ = std::max(held_max_, held);
+  if (!options_.is_listener) return;
+  resident_ = ResidentBytes();
+  resident_before_ = resident_before_ == 0 ? resident_ : std::min(resident_before_, resident_);
+  explained_ = std::max(explained_, std::min(resident_, resident_before_ + kGrowthPerByte * held));
 }
 
 void ConnectionGuard::SampleOne(int fd, Watched& watched) {
@@ -364,21 +367,17 @@ void ConnectionGuard::Check() {
   CheckSum(unfinished_sum, largest);
 }
 
+void ConnectionGuard::ForgetGrowth() { resident_ = resident_before_ = explained_ = 0; }
+
 void ConnectionGuard::CheckSum(std::uint64_t unfinished_sum, const Largest& largest) {
-  if (largest.empty()) {
-    resident_before_ = held_max_ = 0;
-    return;
-  }
+  if (largest.empty()) return ForgetGrowth();
   std::uint64_t sum_max = options_.limits.unfinished_bytes_max;
   if (options_.is_listener) {
-    const std::uint64_t resident = ResidentBytes();
-    if (resident_before_ == 0) resident_before_ = resident;
-    const std::uint64_t expected = resident_before_ + kGrowthPerByte * held_max_;
-    const std::uint64_t growth = resident > expected ? resident - expected : 0;
+    const std::uint64_t growth = resident_ > explained_ ? resident_ - explained_ : 0;
     // Of a growth that is for the larger part the owner's own no peer is guilty.
     if (growth > kGrowthBytesMin && growth / 2 <= kGrowthPerByteMax * unfinished_sum) {
       sum_max = unfinished_sum - 1;  // The largest goes; who is next, the next check tells.
-      resident_before_ = held_max_ = 0;
+      ForgetGrowth();
     }
   }
   for (const auto& [bytes, fd] : largest) {

@@ -26,11 +26,12 @@
 // instructions' time, it is that one which loses its connection, and heals.
 //
 // A frame costs 64 bytes beside its own, so bytes are not all. While a frame is half in, a listener
-// looks at what its process holds: when that grows by many times as much as all connections held,
-// messages that waited for a stalled owner among it, and the unfinished bytes, were they empty
-// frames, explain half of it, the largest is cut. So such frames hold 256 MiB, or what the owner
-// has grown by meanwhile. A good peer can be hit whose large frame comes in while the owner itself
-// grows by 256 MiB: it comes again.
+// looks at what its process holds: when that is 256 MiB more than four times what connections hold
+// explains, or did explain at a time when more waited (what was freed may stay resident), and the
+// unfinished bytes, were they empty frames, explain half of it, the largest is cut. So such frames
+// take 256 MiB, as much as messages had taken before, or what the owner has grown by meanwhile. A
+// good peer can be hit whose large frame comes in while the owner itself grows by 256 MiB: it comes
+// again.
 //
 // ipc has no byte counts. Its peers are processes of the same user, others are cut.
 //
@@ -134,6 +135,7 @@ class ConnectionGuard {
   /// Unfinished bytes and descriptors. Of two equal ones, one will do.
   using Largest = std::map<std::uint64_t, int, std::greater<>>;
   void CheckSum(std::uint64_t unfinished_sum, const Largest& largest);
+  void ForgetGrowth();
   void Cut(int fd, Watched& watched, std::uint64_t& reason);
   Watched* Find(int fd);
   std::uint64_t DeliveriesOfOneRound() const;
@@ -146,8 +148,10 @@ class ConnectionGuard {
   bool is_up_to_date_ = false;            ///< With the monitor.
   bool is_sampled_ = false;               ///< Since the last check.
   Clock::time_point sampled_at_ = Clock::now();
-  std::uint64_t resident_before_ = 0;  ///< Of the process, when the first frame was half in.
-  std::uint64_t held_max_ = 0;         ///< Since then, of all samples. Whole messages count, too.
+  // Of the process, bytes; 0 while no frame is half in.
+  std::uint64_t resident_ = 0;         ///< As of the last sample.
+  std::uint64_t resident_before_ = 0;  ///< The least since the first frame was half in.
+  std::uint64_t explained_ = 0;        ///< The most since then that what was held explains.
   std::uint64_t deliveries_ = 0;       ///< Since the last sample.
   std::uint64_t list_version_ = 0;     ///< Of the allow list, when all were checked.
   std::optional<FailedHandshake> failed_handshake_;

@@ -168,6 +168,44 @@ TEST(FloodTest, OfEmptyFramesIsCut) {
   }
 }
 
+// What was held once, and is no more, is no credit for what comes: 63 MiB of empty frames would
+// take two GiB.
+TEST(FloodTest, OfEmptyFramesIsCutAlsoAfterMuchWasHeld) {
+  EchoServer server(kAnyPort, kControlLimits);
+  Transport transport;
+  const auto good = ConnectTo(transport, server.endpoint(), WorkerId{1});
+  ExpectEcho(*good, "before");
+  const std::size_t before = ResidentBytes();
+  RawPeer slow(server.endpoint());  // Half a frame is in from now on.
+  slow.ShakeHands(RoutingIdOf(WorkerId{2}, kAnyNonce));
+  const std::string frame = ZmtpFrame(std::string(60 * kMiB, 'x'), /*has_more=*/false);
+  ASSERT_TRUE(slow.Write(std::string_view(frame).substr(0, kMiB)));
+  {
+    std::vector<std::unique_ptr<RawPeer>> peers;
+    for (std::uint64_t id = 3; id < 6; ++id) {
+      peers.push_back(std::make_unique<RawPeer>(server.endpoint()));
+      peers.back()->ShakeHands(RoutingIdOf(WorkerId{id}, kAnyNonce));
+      ASSERT_TRUE(peers.back()->Write(std::string_view(frame).substr(0, frame.size() - 1)));
+    }
+    EXPECT_TRUE(Eventually([&] {
+      ExpectEcho(*good, "meanwhile");
+      return ResidentBytes() > before + 170 * kMiB;
+    }));
+  }
+  RawPeer stranger(server.endpoint());
+  stranger.ShakeHands(RoutingIdOf(WorkerId{6}, kAnyNonce));
+  std::string frames;
+  while (frames.size() < 100'000) frames += ZmtpFrame("", /*has_more=*/true);
+  std::size_t peak = 0;
+  for (std::size_t sent = 0; sent < 60 * kMiB && stranger.Write(frames); sent += frames.size()) {
+    ExpectEcho(*good, "meanwhile");
+    peak = std::max(peak, ResidentBytes());
+  }
+  RecordProperty("peak MiB", std::to_string((peak - before) / kMiB));
+  EXPECT_TRUE(Eventually([&] { return stranger.IsCut(); }));
+  EXPECT_LT(peak, before + 800 * kMiB);
+}
+
 // Never empty, so there is never a moment in which all that is complete was received.
 TEST(FloodTest, IsCutWhileTheOwnerIsBehind) {
   Transport here, there;
