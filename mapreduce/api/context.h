@@ -159,7 +159,9 @@ class Context {
   }
   /// Requires: the engine has made the table.
   const std::shared_ptr<const TableSet>& table(int index) const {
-    return (*tables_)[static_cast<std::size_t>(index)];
+    const std::shared_ptr<const TableSet>& table = (*tables_)[static_cast<std::size_t>(index)];
+    MR_CHECK(table != nullptr);  // Lookups in it would find nothing, and the run would succeed.
+    return table;
   }
   /// Reports the current record, for the reason given to Reject or here.
   Status ReportReject(std::string_view raw);  // The line, where the record was made into one.

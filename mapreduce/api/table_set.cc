@@ -6,8 +6,7 @@
 
 namespace millrace {
 
-TableSet::TableSet(std::vector<std::shared_ptr<const TableFile>> files,
-                   std::uint64_t small_bytes_max) {
+TableSet::TableSet(std::vector<std::shared_ptr<const TableFile>> files) {
   std::string last_key;
   for (std::shared_ptr<const TableFile>& file : files) {
     if (file->rows() == 0) continue;
@@ -18,7 +17,10 @@ TableSet::TableSet(std::vector<std::shared_ptr<const TableFile>> files,
     first_rows_.push_back(first_rows_.back() + file->rows());
     files_.push_back(std::move(file));
   }
-  small_ = SmallTable::Of(files_, small_bytes_max);
+}
+
+void TableSet::HoldSmallRecords(std::uint64_t bytes_max) {
+  small_ = SmallTable::Of(files_, bytes_max);
 }
 
 std::uint64_t TableSet::bytes() const {

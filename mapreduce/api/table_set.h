@@ -16,15 +16,15 @@
 
 namespace millrace {
 
-/// The files of one table, in key order: one for each task that made it. Small records are held in
-/// memory once more. Thread-safe.
+/// The files of one table, in key order: one for each task that made it. Thread-safe once const.
 class TableSet {
  public:
   TableSet() = default;
-  /// `small_bytes_max`: what the small records may take; see SmallBytesMax.
-  explicit TableSet(std::vector<std::shared_ptr<const TableFile>> files,
-                    std::uint64_t small_bytes_max = SmallTable::kBytesMax);
-  /// Of a process with so large a budget.
+  explicit TableSet(std::vector<std::shared_ptr<const TableFile>> files);
+  /// Holds the records in memory once more, for faster lookups, if they are small and take at most
+  /// `bytes_max` there. About 60 ns a record.
+  void HoldSmallRecords(std::uint64_t bytes_max);
+  /// What they may take in a process with so large a budget.
   static std::uint64_t SmallBytesMax(std::uint64_t memory_bytes) {
     return std::min<std::uint64_t>(memory_bytes / 16, SmallTable::kBytesMax);
   }

@@ -265,12 +265,15 @@ Status Execution::OpenTable(int table, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     MR_ASSIGN_OR_RETURN(opened.emplace_back(), TableFile::Open(files(), path));
   }
-  const auto read = [opened = std::move(opened), bytes = options().memory_bytes]() {
-    return std::make_shared<const TableSet>(opened, TableSet::SmallBytesMax(bytes));
+  auto rows = std::make_shared<TableSet>(std::move(opened));
+  MR_RETURN_IF_ERROR(rows->status());
+  if (rows->bytes() > options().memory_bytes / 2) WarnOfTable(table, rows->bytes());
+  const auto hold = [rows, bytes = TableSet::SmallBytesMax(options().memory_bytes)] {
+    rows->HoldSmallRecords(bytes);
   };
   const auto when =
       options().parallel > 1 ? std::launch::async | std::launch::deferred : std::launch::deferred;
-  tables_to_come_[table] = std::async(when, read);
+  tables_to_come_[table] = {rows, std::async(when, hold)};
   return Status::Ok();
 }
 
@@ -278,10 +281,9 @@ void Execution::AwaitTables(const std::vector<int>& tables) {
   for (const int table : tables) {
     const auto found = tables_to_come_.find(table);
     if (found == tables_to_come_.end()) continue;
-    std::shared_ptr<const TableSet> rows = found->second.get();
+    found->second.is_held.get();
+    set_table(table, std::move(found->second.table));
     tables_to_come_.erase(found);
-    if (rows->bytes() > options().memory_bytes / 2) WarnOfTable(table, rows->bytes());
-    set_table(table, std::move(rows));
   }
 }
 

@@ -59,7 +59,11 @@ class Execution final : public TaskEnvironment {
   void CollectFiles(int output, const std::vector<std::unique_ptr<PartFile>>& parts);
 
   MemoryBudget waiting_budget_;
-  std::map<int, std::future<std::shared_ptr<const TableSet>>> tables_to_come_;
+  struct TableToCome {
+    std::shared_ptr<TableSet> table;
+    std::future<void> is_held;  // Its small records.
+  };
+  std::map<int, TableToCome> tables_to_come_;
   std::vector<std::unique_ptr<RunStore>> stores_;
   std::vector<std::vector<std::unique_ptr<ShardDigest>>> digests_;
   std::vector<std::vector<OutputFileRecord>> output_files_;  // By output.

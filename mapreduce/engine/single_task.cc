@@ -371,7 +371,9 @@ Result<std::shared_ptr<const TableSet>> OpenTable(FileSystem& files,
                              file.bytes, " as it was made");
     }
   }
-  return std::make_shared<const TableSet>(std::move(opened), TableSet::SmallBytesMax(memory_bytes));
+  auto table = std::make_shared<TableSet>(std::move(opened));
+  table->HoldSmallRecords(TableSet::SmallBytesMax(memory_bytes));
+  return std::shared_ptr<const TableSet>(std::move(table));
 }
 
 Result<MapTaskResult> ExecuteMapTask(FileSystem& files, const JobGraph& graph,

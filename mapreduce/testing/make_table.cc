@@ -35,7 +35,9 @@ Result<std::shared_ptr<const TableSet>> MakeTableSet(std::vector<EncodedRow> row
     if (!written.ok()) return written.error();
     MR_ASSIGN_OR_RETURN(opened.emplace_back(), TableFile::Open(files, path));
   }
-  return std::shared_ptr<const TableSet>(std::make_shared<TableSet>(std::move(opened)));
+  auto table = std::make_shared<TableSet>(std::move(opened));
+  table->HoldSmallRecords(SmallTable::kBytesMax);
+  return std::shared_ptr<const TableSet>(std::move(table));
 }
 
 std::shared_ptr<const TableSet> ExpectTable(Result<std::shared_ptr<const TableSet>> table) {
