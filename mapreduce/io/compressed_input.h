@@ -36,7 +36,7 @@ class CompressedInput {
 
   /// Requires: n <= size().
   void Consume(std::size_t n) { begin_ += n; }
-  /// Reads the next block behind data(), which may move. Requires: not AtEnd().
+  /// Reads the next piece behind data(), which may move. Requires: not AtEnd().
   Status Fill() {
     const std::size_t next = stored_.NextBytes();
     if (end_ + next > capacity_) MakeRoom(next);

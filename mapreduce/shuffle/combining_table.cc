@@ -140,7 +140,8 @@ CombiningTable::CombiningTable(std::size_t state_bytes, MemoryBudget::Lease& lea
   MR_CHECK(state_bytes % 8 == 0);
   short_.cell_bytes = 16 + state_bytes;
   middle_.cell_bytes = 32 + state_bytes;
-  // Of cells of 56 bytes three in four lie across two lines.
+  // Of cells of 56 bytes three in four lie across two lines. The price: runs that are kept have the
+  // padding, too.
   for (Tier* tier : {&short_, &middle_})
     if (tier->cell_bytes == kLineBytes - 8) tier->cell_bytes = kLineBytes;
   long_.cell_bytes = sizeof(LongSlot);

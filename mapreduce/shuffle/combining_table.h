@@ -8,6 +8,7 @@
 //   up to 15 bytes   cell = 16 key bytes, state    the last key byte holds the length + 1, so
 //   up to 31 bytes   cell = 32 key bytes, state    cells compare as numbers, 0 = empty, and
 //                                                  cell bytes order as keys do
+//                                                  (one of 56 bytes is padded to a line)
 //   longer           slot = hash, address of an arena record (EmitBatch header, key, state)
 //
 // Keys come in chunks of up to 64: first all are loaded and hashed and their cells prefetched,

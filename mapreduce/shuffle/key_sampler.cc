@@ -23,7 +23,10 @@ void KeySampler::Add(std::uint64_t hash, std::string_view key) {
 void KeySampler::DropOthers() {
   const std::vector<Sample> samples = Samples();
   if (samples.size() == capacity_) hash_max_ = samples.back().hash;
+  std::size_t bytes = 0;
+  for (const Sample& sample : samples) bytes += sample.key.size();
   std::string keys;
+  keys.reserve(2 * bytes);  // Those that come have about as many.
   candidates_.clear();
   for (const Sample& sample : samples) {
     candidates_.push_back({sample.hash, keys.size(), sample.key.size()});

@@ -20,7 +20,8 @@
 
 namespace millrace {
 
-/// One thread at a time. Memory: twice as many keys as are sampled, and 24 bytes each.
+/// One thread at a time. Memory: twice as many keys as are sampled, and 24 bytes each; twice that
+/// where they have just been sorted out or their memory grows.
 class KeySampler {
  public:
   /// Requires: capacity > 0.
@@ -37,6 +38,8 @@ class KeySampler {
   void Merge(const KeySampler& other);
 
   std::size_t capacity() const { return capacity_; }
+  /// What its memory goes by: less than twice the capacity.
+  std::size_t candidate_count() const { return candidates_.size(); }
 
   /// The sampled keys in key order.
   std::vector<std::string> SortedKeys() const;

@@ -7,7 +7,7 @@
 //
 //   blocks     records as in a run file's blocks (record_codec.h), a few KiB each
 //   cells      fixed cells of a combining table, packed in key order: key bytes zero-padded, their
-//              number plus one in the last byte, then the state
+//              number plus one in the last byte, then the state, perhaps padding
 //   records    as an EmitBatch writes them (header, key, value), found through sorted entries:
 //              what was sorted and is about to be read once
 //   buckets    records not sorted yet, by key range (bucket_run.h)

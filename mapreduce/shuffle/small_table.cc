@@ -26,11 +26,10 @@ bool IsDictionary(const std::vector<std::shared_ptr<const TableFile>>& files) {
   return false;
 }
 
-// Of a table with so many places in each line: 5 for 2 rows, or 2 for each where those are too
-// many.
+// Of a table with so many places in each line: 5 places for 2 rows, or as many as there is room
+// for, at least 2 for each row.
 std::uint64_t LinesOf(std::uint64_t rows, std::size_t places, std::uint64_t lines_max) {
-  const std::uint64_t lines = rows * 5 / (2 * places) + 1;
-  return lines <= lines_max ? lines : rows * 2 / places + 1;
+  return std::min(rows * 5 / (2 * places) + 1, std::max(rows * 2 / places + 1, lines_max));
 }
 
 constexpr char kFree = 0;  // A tag that no key has.

@@ -6,17 +6,18 @@
 // value: a lookup then looks at one cache line, not at a slot of a file and a record. Of most
 // tables the value is a few bytes, a country or a count.
 //
-//   line  := tag:u8{4} place{1 to 4} padding, 64 bytes
+//   line  := tag:u8{4} place{1 to 4}, 64 bytes
 //   place := key_bytes:u8 value_bytes:u8 key value padding [row:u32]; 60, 30, 20 or 15 bytes
 //
 // A key's line is by its hash, and so is its tag, which is 0 in a free place. A key stands in any
 // place of its line, and only where that is full in one of the next line: so the tags of a line are
 // looked at all at once, and not one after the other, where the processor guesses wrong for every
 // third key (revenue: 4 % of CPU time). Two places in five are used, so that of keys with four to a
-// line 1 in 50 is in another than its own; with one in two it is 1 in 25 (3 %), with two in three
-// 1 in 10 (7 %). The row is there where records leave room for it, or have no values. Lines are in
-// huge pages: lookups at random in a mapped file miss the TLB nearly each time, which in a virtual
-// machine costs as much as the cache miss.
+// line 1 in 50 is in another than its own (with three to one 1 in 25, with two 1 in 12, with one 1
+// in 5). Where memory has room for one in two only, it is 1 in 25 of four (3 %); with two in three
+// it was 1 in 10 (7 %). The row is there where records leave room for it, or have no values. Lines
+// are in huge pages: lookups at random in a mapped file miss the TLB nearly each time, which in a
+// virtual machine costs as much as the cache miss.
 
 #include <bit>
 #include <cstddef>

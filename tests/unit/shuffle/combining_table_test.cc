@@ -73,7 +73,7 @@ class CombiningTableTest : public ::testing::Test {
 
 TEST_F(CombiningTableTest, CountsLikeAMap) {
   Random random(TestSeed());
-  for (const std::size_t state_bytes : {8, 24, 0, 1024}) {
+  for (const std::size_t state_bytes : {8, 24, 40, 0, 1024}) {
     for (const std::size_t key_bytes_max : {15, 31, 40}) {
       MemoryBudget::Lease lease = budget_.Join();
       CombiningTable table(state_bytes, lease, budget_.total());

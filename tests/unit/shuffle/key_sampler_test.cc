@@ -39,6 +39,20 @@ TEST(KeySamplerTest, KeepsTheDistinctKeysOfSmallestHash) {
   EXPECT_EQ(sampler.SortedKeys(), expected);
 }
 
+TEST(KeySamplerTest, HoldsLessThanTwiceItsCapacity) {
+  KeySampler many(100), same(100);
+  for (int i = 0; i < 10'000; ++i) {
+    many.Offer(std::to_string(i));
+    same.Offer("one key");
+    ASSERT_LT(many.candidate_count(), 200u);
+    ASSERT_LT(same.candidate_count(), 200u);
+  }
+  for (int i = 0; i < 10; ++i) {
+    same.Merge(many);
+    ASSERT_LT(same.candidate_count(), 200u);
+  }
+}
+
 TEST(KeySamplerTest, BordersDependOnTheSetOfKeysAlone) {
   Random random(TestSeed());
   for (const std::size_t count : {0, 1, 5, 300, 5000}) {

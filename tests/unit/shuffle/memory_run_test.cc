@@ -101,25 +101,27 @@ TEST(MemoryRunTest, NeighbouringRangesLoseAndRepeatNothing) {
 // Fixed cells: what the key was is in the cell, trailing zeros, too.
 TEST(MemoryRunTest, CellsKeepKeysOfEveryLength) {
   for (const std::size_t cell_key_bytes : {16, 32}) {
-    std::vector<Record> records;
-    for (std::size_t bytes = cell_key_bytes - 16; bytes < cell_key_bytes; ++bytes) {
-      records.push_back({std::string(bytes, '\0'), std::string(8, static_cast<char>(bytes))});
+    for (const std::size_t padding : {0, 8}) {
+      std::vector<Record> records;
+      for (std::size_t bytes = cell_key_bytes - 16; bytes < cell_key_bytes; ++bytes) {
+        records.push_back({std::string(bytes, '\0'), std::string(8, static_cast<char>(bytes))});
+      }
+      std::string cells;
+      for (const Record& record : records) {
+        std::string key = record.key;
+        key.resize(cell_key_bytes, '\0');
+        key.back() = static_cast<char>(record.key.size() + 1);
+        cells += key + record.value + std::string(padding, '?');
+      }
+      const auto run = MemoryRun::OfCells(cells.data(), records.size(),
+                                          cell_key_bytes + 8 + padding, cell_key_bytes, 8, {}, 0);
+      std::vector<Record> read;
+      EXPECT_TRUE(ReadCursor(*run->Read({}), &read).ok());
+      EXPECT_EQ(read, records);
+      read.clear();
+      EXPECT_TRUE(ReadCursor(*run->Read({records[3].key, records[7].key}), &read).ok());
+      EXPECT_EQ(read, std::vector<Record>(records.begin() + 3, records.begin() + 7));
     }
-    std::string cells;
-    for (const Record& record : records) {
-      std::string key = record.key;
-      key.resize(cell_key_bytes, '\0');
-      key.back() = static_cast<char>(record.key.size() + 1);
-      cells += key + record.value;
-    }
-    const auto run = MemoryRun::OfCells(cells.data(), records.size(), cell_key_bytes + 8,
-                                        cell_key_bytes, 8, {}, 0);
-    std::vector<Record> read;
-    EXPECT_TRUE(ReadCursor(*run->Read({}), &read).ok());
-    EXPECT_EQ(read, records);
-    read.clear();
-    EXPECT_TRUE(ReadCursor(*run->Read({records[3].key, records[7].key}), &read).ok());
-    EXPECT_EQ(read, std::vector<Record>(records.begin() + 3, records.begin() + 7));
   }
 }
 
