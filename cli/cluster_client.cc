@@ -60,8 +60,9 @@ std::optional<Message> ClusterClient::Receive(std::int64_t timeout_ms) {
   }
   if (!frame) return std::nullopt;
   Result<Message> message = DecodeMessage(frame->view());
-  if (!message.ok()) return std::nullopt;  // Damaged on the way: it is asked for again.
-  return *std::move(message);
+  if (message.ok()) return *std::move(message);
+  connection_->TellDamaged();  // It is asked for again.
+  return std::nullopt;
 }
 
 Status ClusterClient::Ask(const Question& question,

@@ -123,14 +123,15 @@ void Peers::Send(WorkerId to, const Message& message, std::uint64_t now_ms) {
         [&](std::string&& next) { return peer->connection->Send(std::move(next)); });
 }
 
-void Peers::Take(WorkerId from, const Frame& frame, bool is_reply,
+bool Peers::Take(WorkerId from, const Frame& frame, bool is_reply,
                  std::vector<MessageArrived>& out) {
   Result<Message> message = DecodeMessage(frame.view());
   if (message.ok() && (is_reply ? IsReply(message->body) : IsQuestion(message->body))) {
     out.push_back({from, *std::move(message)});
-  } else {
-    ++bad_frames_;
+    return true;
   }
+  ++bad_frames_;
+  return false;
 }
 
 std::vector<MessageArrived> Peers::Receive(std::uint64_t now_ms) {
@@ -141,7 +142,7 @@ std::vector<MessageArrived> Peers::Receive(std::uint64_t now_ms) {
     const bool is_of_worker = !received->key || received->key->role == KeyRole::kWorker;
     if (const auto* from = std::get_if<WorkerId>(&received->from);
         from != nullptr && is_of_worker) {
-      Take(*from, received->frame, /*is_reply=*/false, arrived);
+      static_cast<void>(Take(*from, received->frame, /*is_reply=*/false, arrived));
     } else {
       ++bad_frames_;
     }
@@ -151,7 +152,7 @@ std::vector<MessageArrived> Peers::Receive(std::uint64_t now_ms) {
       const std::optional<Frame> frame = peer.connection->Receive();
       if (!frame) break;
       peer.used_ms = now_ms;
-      Take(id, *frame, /*is_reply=*/true, arrived);
+      if (!Take(id, *frame, /*is_reply=*/true, arrived)) peer.connection->TellDamaged();
     }
   }
   return arrived;

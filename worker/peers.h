@@ -76,7 +76,7 @@ class Peers {
   bool Flush(Outbox& outbox, std::uint64_t now_ms, const SendFrame& send);
   Peer* PeerOf(WorkerId id, std::uint64_t now_ms);
   void Close(std::map<WorkerId, Peer>::iterator peer);
-  void Take(WorkerId from, const Frame& frame, bool is_reply, std::vector<MessageArrived>& out);
+  bool Take(WorkerId from, const Frame& frame, bool is_reply, std::vector<MessageArrived>& out);
 
   Transport& transport_;
   Listener& listener_;

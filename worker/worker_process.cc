@@ -256,6 +256,7 @@ void WorkerProcess::ReceiveControl() {
     if (message.ok()) {
       OnMaster(*std::move(message));
     } else {
+      control_->TellDamaged();
       ++bad_frames_;
     }
   }

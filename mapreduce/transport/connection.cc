@@ -44,6 +44,7 @@ class Connection::State {
 
   Status Open();
   std::optional<Frame> Receive();
+  void TellDamaged() { unanswered_since_ = unanswered_before_last_; }
   Status Send(std::string&& frame);
   void Guard();
   void StartOverIfStuck();
@@ -72,6 +73,7 @@ class Connection::State {
   ConnectionStats before_;  // Of sockets that this has started over from.
   Clock::time_point may_start_over_at_;
   std::optional<Clock::time_point> unanswered_since_;  // The first that was sent since one came.
+  std::optional<Clock::time_point> unanswered_before_last_;  // Before the last one came.
   bool is_skipping_ = false;
 };
 
@@ -96,6 +98,7 @@ Status Connection::State::Open() {
   guard_.emplace(socket_->monitor(), options);
   is_skipping_ = false;
   unanswered_since_.reset();
+  unanswered_before_last_.reset();
   may_start_over_at_ = Clock::now() + std::chrono::milliseconds(kReconnectMsMax);
   return Status::Ok();
 }
@@ -109,13 +112,13 @@ std::optional<Frame> Connection::State::Receive() {
     }
     const int fd = zmq_msg_get(static_cast<zmq_msg_t*>(frame.raw()), ZMQ_SRCFD);
     const bool is_heard = guard_->OnFrame(fd, frame.view().size());
-    unanswered_since_.reset();
     const bool has_more = socket_->HasMore();
     const bool is_first = !std::exchange(is_skipping_, has_more);
     if (!is_first) continue;
     if (has_more || frame.view().empty()) {
       guard_->OnGarbage(fd);
     } else if (is_heard) {
+      unanswered_before_last_ = std::exchange(unanswered_since_, std::nullopt);
       return frame;
     }
   }
@@ -142,7 +145,8 @@ void Connection::State::Guard() {
 
 // ZeroMQ tries again after a lost connection, but not after a handshake that the other side refused
 // or did not understand: whoever it was may be gone, and a key may be on the list by now. Nor where
-// something in between, a proxy or a tunnel, takes everything and passes nothing on.
+// something in between, a proxy or a tunnel, takes everything and passes nothing on, or has damaged
+// the length of a frame, so that nothing behind it makes sense.
 void Connection::State::StartOverIfStuck() {
   const Clock::time_point now = Clock::now();
   may_start_over_at_ = now + std::chrono::milliseconds(kReconnectMsMax);
@@ -200,6 +204,8 @@ const std::string& Connection::endpoint() const { return state_->endpoint().text
 std::optional<Frame> Connection::Receive() { return state_->Receive(); }
 
 Status Connection::Send(std::string&& frame) { return state_->Send(std::move(frame)); }
+
+void Connection::TellDamaged() { state_->TellDamaged(); }
 
 void Connection::Guard() { state_->Guard(); }
 

@@ -32,6 +32,9 @@ class Connection {
 
   /// Never blocks. nullopt: nothing there.
   std::optional<Frame> Receive();
+  /// What Receive gave last was damaged, so it answers nothing. One flipped byte can make all that
+  /// follows on a connection nonsense; then this starts over.
+  void TellDamaged();
 
   /// Never blocks. kUnavailable: not connected now, or the listener doesn't take what it was sent
   /// before; then `frame` is as it was. Else the frame is on its way, not copied, and may be lost.

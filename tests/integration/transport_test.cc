@@ -241,6 +241,31 @@ TEST(TransportTest, OutlivesAPeerThatIsResetWhileItsMessagesWait) {
   }));
 }
 
+// A flipped length makes nonsense of all that follows on a connection, as long as it stays.
+TEST(TransportTest, StartsOverWhereAllAnswersAreDamaged) {
+  EchoServer server(kAnyPort, kControlLimits);
+  Transport transport;
+  const auto connection = ConnectTo(transport, server.endpoint(), WorkerId{1});
+  std::uint64_t damaged = 0;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        EXPECT_TRUE(SendSoon(*connection, "question"));
+        while (connection->Receive().has_value()) {
+          connection->TellDamaged();
+          ++damaged;
+        }
+        connection->Guard();
+        return connection->stats().opened == 2;
+      },
+      std::chrono::seconds(2 * kAnswerSecondsMax)));
+  EXPECT_GT(damaged, 1u);
+  ASSERT_TRUE(SendSoon(*connection, "again"));
+  EXPECT_TRUE(Eventually([&] {
+    const std::optional<Frame> frame = connection->Receive();
+    return frame && frame->view() == "again";
+  }));
+}
+
 TEST(TransportTest, SaysWhatIsWrongWithAPlaceToListen) {
   Transport transport;
   const Folder folder;
