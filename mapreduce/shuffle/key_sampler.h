@@ -7,8 +7,8 @@
 // sketches", 2007). Splits, spills, threads, repetitions and order can't be seen in it, so parts
 // cut by it are the same in every run; and one more key changes at most two of its members.
 //
-// Candidates are gathered, and sorted out when there are twice as many as wanted: a third of what a
-// search tree costs.
+// Candidates are gathered, and sorted out when there are twice as many as wanted: two thirds of
+// what a search tree costs.
 
 #include <cstddef>
 #include <cstdint>

@@ -15,7 +15,7 @@
 // third key (revenue: 4 % of CPU time). Two places in five are used, so that of keys with four to a
 // line 1 in 50 is in another than its own (with three to one 1 in 25, with two 1 in 12, with one 1
 // in 5). Where memory has room for one in two only, it is 1 in 25 of four (3 %); with two in three
-// it was 1 in 10 (7 %). The row is there where records leave room for it, or have no values. Lines
+// it was 1 in 10 (5 %). The row is there where records leave room for it, or have no values. Lines
 // are in huge pages: lookups at random in a mapped file miss the TLB nearly each time, which in a
 // virtual machine costs as much as the cache miss.
 

@@ -254,8 +254,8 @@ TEST(FloodTest, IsNotWhatWaitsForASlowReader) {
   auto bound = Listener::Bind(here, *Endpoint::Parse(kAnyPort), limits);
   ASSERT_TRUE(bound.ok());
   Listener& listener = **bound;
-  SocketLimits senders_limits =
-      limits;  // They are of this process, too: it is not to grow by them.
+  // What waits at the senders is of this process, too: it is not to grow by that.
+  SocketLimits senders_limits = limits;
   senders_limits.messages_max = 2;
   std::atomic<std::uint64_t> sent = 0;
   std::vector<std::jthread> senders;
