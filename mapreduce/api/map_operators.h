@@ -177,24 +177,35 @@ class ShardMapOperator final : public MapOperator {
 
   static constexpr bool kHasPrefetch = api_internal::HasPrefetch<Mapper, Record>;
   static constexpr std::size_t kAheadMax = kHasPrefetch ? 8 : 1;
+  // Into ahead_ itself.
+  static constexpr bool kParsesAhead =
+      kHasPrefetch && requires(Parser parser, const LineBlock& block, Record* (*next)(),
+                               void (*use)(const Record&, std::string_view),
+                               void (*reject)(std::string_view, std::string_view)) {
+    parser.ParseInto(block, next, use, reject);
+  };
 
   void Parse(const LineBlock& block, std::string_view* current) {
-    parser_.Parse(
-        block,
-        [&](const Record& record, std::string_view raw) {
-          if constexpr (kHasPrefetch) {
-            if (parser_.is_in_block()) [[likely]]
-              return LookAhead(record, raw, current);
-            MapAhead(current);
-          }
-          Map(record, raw, current);
-        },
-        [&](std::string_view reason, std::string_view raw) {
-          MapAhead(current);
-          ++record_count_;
-          context_.BeginRecord(raw);
-          caller_.Reject(reason, raw);
-        });
+    const auto on_record = [&](const Record& record, std::string_view raw) {
+      if constexpr (kHasPrefetch) {
+        if (parser_.is_in_block()) [[likely]]
+          return LookAhead(record, raw, current);
+        MapAhead(current);
+      }
+      Map(record, raw, current);
+    };
+    const auto on_reject = [&](std::string_view reason, std::string_view raw) {
+      MapAhead(current);
+      ++record_count_;
+      context_.BeginRecord(raw);
+      caller_.Reject(reason, raw);
+    };
+    if constexpr (kParsesAhead) {
+      parser_.ParseInto(
+          block, [this] { return &ahead_[ahead_count_]; }, on_record, on_reject);
+    } else {
+      parser_.Parse(block, on_record, on_reject);
+    }
   }
 
   void Map(const Record& record, std::string_view raw, std::string_view* current) {
@@ -212,7 +223,7 @@ class ShardMapOperator final : public MapOperator {
   }
   void LookAhead(const Record& record, std::string_view raw, std::string_view* current) {
     caller_.Prefetch(record);
-    ahead_[ahead_count_] = record;
+    if constexpr (!kParsesAhead) ahead_[ahead_count_] = record;
     ahead_raw_[ahead_count_] = raw;
     if (++ahead_count_ == kAheadMax) MapAhead(current);
   }

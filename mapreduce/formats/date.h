@@ -53,20 +53,25 @@ struct Date {
  private:
   int Digits(std::size_t at) const { return (text[at] - '0') * 10 + (text[at + 1] - '0'); }
 
-  static bool IsRealDate(const char* at) {
+  [[gnu::always_inline]] static bool IsRealDate(const char* at) {
     // "YYYY-MM-" as one word: after the exclusive or, digits are 0 to 9 and the dashes 0.
     const std::uint64_t word = LoadLittle64(at) ^ 0x2D30302D30303030u;
     if (((word + 0x7F76767F76767676u) | word) & 0x8080808080808080u) return false;
-    const unsigned day_tens = static_cast<unsigned char>(at[8]) - unsigned{'0'};
-    const unsigned day_ones = static_cast<unsigned char>(at[9]) - unsigned{'0'};
-    if (day_tens > 3 || day_ones > 9) return false;
-    const unsigned day = day_tens * 10 + day_ones;
-    const unsigned month = Byte(word, 5) * 10 + Byte(word, 6);
-    if (month - 1 >= 12 || day == 0) return false;
-    const unsigned year =
-        Byte(word, 0) * 1000 + Byte(word, 1) * 100 + Byte(word, 2) * 10 + Byte(word, 3);
-    if (year == 0) return false;
-    if (day <= 28) return true;
+    const std::uint32_t days =
+        (static_cast<unsigned char>(at[8]) | static_cast<unsigned char>(at[9]) << 8) ^ 0x3030u;
+    if (((days + 0x7676u) | days) & 0x8080u) return false;
+    // Byte i is digit i times ten and the next one: 99 at most, so that nothing is carried.
+    const std::uint64_t pairs = word * 10 + (word >> 8);
+    const unsigned month = Byte(pairs, 5);
+    const unsigned day = (days * 10 + (days >> 8)) & 0xFF;
+    const bool is_year_0 = static_cast<std::uint32_t>(word) == 0;
+    if (month - 1 >= 12 || is_year_0) return false;
+    if (day - 1 < 28) [[likely]]
+      return true;
+    return IsLateDay(Byte(pairs, 0) * 100 + Byte(pairs, 2), month, day);
+  }
+  [[gnu::noinline]] static bool IsLateDay(unsigned year, unsigned month, unsigned day) {
+    if (day == 0) return false;
     if (month != 2) return day <= 30u + ((month ^ (month >> 3)) & 1);  // 31 days: 1 3 5 7 8 10 12.
     return day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
   }

@@ -141,11 +141,21 @@ class BasicTsvParser {
   template <class OnRecord, class OnReject>
   void Parse(const LineBlock& block, OnRecord&& on_record, OnReject&& on_reject) {
     Row row{};
+    ParseInto(
+        block, [&row] { return &row; }, on_record, on_reject);
+  }
+  /// Parse for who keeps rows: each is read into what next_row() returns before it is given. A row
+  /// that was just read can't be copied at once: wider loads than its fields' stores wait for
+  /// these.
+  template <class NextRow, class OnRecord, class OnReject>
+  void ParseInto(const LineBlock& block, NextRow&& next_row, OnRecord&& on_record,
+                 OnReject&& on_reject) {
     lines_.Parse(
         block,
         [&](const Line&, std::string_view raw) {
-          if (ReadLine(raw, &row)) [[likely]] {
-            on_record(std::as_const(row), raw);
+          Row* const row = next_row();
+          if (ReadLine(raw, row)) [[likely]] {
+            on_record(std::as_const(*row), raw);
           } else {
             on_reject(std::string_view(reason_), raw);
           }
@@ -196,18 +206,18 @@ class BasicTsvParser {
 
   template <bool kHasEscapes>
   bool ReadFields(Row* row) {
-    return ReadFieldsOf<kHasEscapes>(row, std::make_index_sequence<kFields>());
+    return ReadFieldsOf<kHasEscapes>(starts_.data(), row, std::make_index_sequence<kFields>());
   }
   template <bool kHasEscapes, std::size_t... kIndex>
-  bool ReadFieldsOf(Row* row, std::index_sequence<kIndex...>) {
-    return (ReadField<kHasEscapes, kIndex>(row) && ...);
+  bool ReadFieldsOf(const char* const* starts, Row* row, std::index_sequence<kIndex...>) {
+    return (ReadField<kHasEscapes, kIndex>(starts, row) && ...);
   }
 
   template <bool kHasEscapes, std::size_t kIndex>
-  bool ReadField(Row* row) {
+  bool ReadField(const char* const* starts, Row* row) {
     constexpr auto kField = std::get<kIndex>(Row::MillraceFields());
     if (columns_[kIndex] < 0) return true;
-    const char* const* start = starts_.data() + columns_[kIndex];
+    const char* const* start = starts + columns_[kIndex];
     const char* begin = start[0];
     const char* end = start[1] - 1;
     auto& value = row->*(kField.member);
@@ -250,8 +260,10 @@ class BasicTsvParser {
   /// point into it, and the 8 bytes that ReadTsvField may read behind them.
   void MakeScratch() {
     std::size_t bytes = 8;
-    for (const int column : columns_) {
-      if (column >= 0) bytes += static_cast<std::size_t>(starts_[column + 1] - starts_[column]);
+    for (const std::ptrdiff_t column : columns_) {
+      if (column < 0) continue;
+      const char* const* start = starts_.data() + column;
+      bytes += static_cast<std::size_t>(start[1] - start[0]);
     }
     if (bytes > scratch_bytes_) {
       scratch_bytes_ = std::max(bytes, 2 * scratch_bytes_);
@@ -270,7 +282,7 @@ class BasicTsvParser {
   }
 
   BasicLineParser<Bytes> lines_;
-  std::array<int, kFields> columns_;
+  std::array<std::ptrdiff_t, kFields> columns_;  // As wide as an address: read for each field.
   const int wanted_;
   const std::size_t short_line_limit_;  // Shorter ones leave wanted_ ones in 64 bits behind them.
   std::vector<const char*> starts_;     // Of the line's fields; see SplitFields.

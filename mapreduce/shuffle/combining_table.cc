@@ -12,6 +12,7 @@
 
 #include "mapreduce/base/bytes.h"
 #include "mapreduce/base/hash.h"
+#include "mapreduce/base/mix_words.h"
 #include "mapreduce/shuffle/cell_sort.h"
 
 namespace millrace {
@@ -96,16 +97,11 @@ inline void LoadCell(const char* key, std::size_t bytes, Cell<kKeyBytes>* cell) 
 #endif
 }
 
-inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) {
-  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
 template <std::size_t kKeyBytes>
 inline std::uint64_t HashCell(const std::uint64_t* words) {
-  std::uint64_t hash = Mix(words[0] ^ 0x9e3779b97f4a7c15u, words[1] ^ 0xd6e8feb86659fd93u);
+  std::uint64_t hash = MixWords(words[0] ^ 0x9e3779b97f4a7c15u, words[1] ^ 0xd6e8feb86659fd93u);
   if constexpr (kKeyBytes == 32) {
-    hash = Mix(hash ^ words[2] ^ 0xa0761d6478bd642fu, words[3] ^ 0xe7037ed1a0b428dbu);
+    hash = MixWords(hash ^ words[2] ^ 0xa0761d6478bd642fu, words[3] ^ 0xe7037ed1a0b428dbu);
   }
   return hash;
 }

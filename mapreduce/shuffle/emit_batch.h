@@ -22,6 +22,7 @@
 #include <limits>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "mapreduce/base/status.h"
 
@@ -67,12 +68,12 @@ class EmitBatch {
   }
   /// The record begun last has its key in [Begin(), value) and its value in [value, end).
   void Commit(char* value, char* end) {
-    const auto key_bytes = static_cast<std::uint32_t>(value - end_ - kHeaderBytes);
+    char* const record = std::exchange(end_, end);
+    *--offsets_ = static_cast<std::uint32_t>(record - begin());
+    const auto key_bytes = static_cast<std::uint32_t>(value - record - kHeaderBytes);
     const auto value_bytes = static_cast<std::uint32_t>(end - value);
-    std::memcpy(end_, &key_bytes, 4);
-    std::memcpy(end_ + 4, &value_bytes, 4);
-    *--offsets_ = static_cast<std::uint32_t>(end_ - begin());
-    end_ = end;
+    std::memcpy(record, &key_bytes, 4);
+    std::memcpy(record + 4, &value_bytes, 4);
   }
 
   /// Between input records: hands the batch on if it is full.

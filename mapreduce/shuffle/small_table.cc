@@ -7,8 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "mapreduce/base/hash.h"
-
 namespace millrace {
 namespace {
 
@@ -31,9 +29,6 @@ bool IsDictionary(const std::vector<std::shared_ptr<const TableFile>>& files) {
 std::uint64_t LinesOf(std::uint64_t rows, std::size_t places, std::uint64_t lines_max) {
   return std::min(rows * 5 / (2 * places) + 1, std::max(rows * 2 / places + 1, lines_max));
 }
-
-constexpr char kFree = 0;  // A tag that no key has.
-char TagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
 
 }  // namespace
 
@@ -71,25 +66,23 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
 }
 
 bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files) {
-  struct Next {
-    TableFile::Record record;
-    std::uint64_t hash;
-  };
-  std::array<Next, kBatch> batch;
+  std::array<TableFile::Record, kBatch> records;
+  std::array<std::uint64_t, kBatch> hashes;
   const std::size_t room = place_bytes_ - kHeaderBytes - (has_rows_ ? kRowBytes : 0);
   std::uint64_t first_row = 0;
   for (const auto& file : files) {
     for (std::uint64_t row = 0; row < file->rows();) {
-      const std::size_t count = std::min<std::uint64_t>(kBatch, file->rows() - row);
-      for (std::size_t i = 0; i < count; ++i, ++row) {
-        const std::optional<TableFile::Record> record = file->Row(row);
-        if (!record || record->key.size() + record->value.size() > room) return false;
-        batch[i] = {*record, Hash64(record->key)};
-        batch[i].record.row = first_row + row;
-        __builtin_prefetch(LineOf(batch[i].hash), /*rw=*/1);
+      const std::size_t count = file->Rows(row, records);
+      if (count == 0) return false;
+      for (std::size_t i = 0; i < count; ++i) {
+        const TableFile::Record& record = records[i];
+        if (record.key.size() + record.value.size() > room) return false;
+        hashes[i] = HashOf(record.key);
+        __builtin_prefetch(LineOf(hashes[i]), /*rw=*/1);
       }
       for (std::size_t i = 0; i < count; ++i) {
-        const auto& [record, hash] = batch[i];
+        const TableFile::Record& record = records[i];
+        const std::uint64_t hash = hashes[i];
         const char* line = LineOf(hash);
         while (Match(line, kFree) == 0) line = LineBehind(line);
         const unsigned place = FirstOf(Match(line, kFree));
@@ -97,13 +90,15 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
         to[place] = TagOf(hash);
         to += kPlacesMax + place * place_bytes_;
         if (has_rows_) {
-          StoreLittle32(to + place_bytes_ - kRowBytes, static_cast<std::uint32_t>(record.row));
+          StoreLittle32(to + place_bytes_ - kRowBytes,
+                        static_cast<std::uint32_t>(first_row + record.row));
         }
         *to++ = static_cast<char>(record.key.size());
         *to++ = static_cast<char>(record.value.size());
         // Key and value lie one behind the other in the file.
         std::memcpy(to, record.key.data(), record.key.size() + record.value.size());
       }
+      row += count;
     }
     first_row += file->rows();
   }
@@ -112,7 +107,7 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
 
 const char* SmallTable::Find(std::string_view key) const {
   if (key.size() + kHeaderBytes > place_bytes_) return nullptr;
-  const std::uint64_t hash = Hash64(key);
+  const std::uint64_t hash = HashOf(key);
   for (const char* line = LineOf(hash);; line = LineBehind(line)) {
     for (std::uint32_t found = Match(line, TagOf(hash)); found != 0; found &= found - 1) {
       if (const char* const at = PlaceIn(line, found); IsOf(at, key)) return at;
@@ -124,13 +119,6 @@ const char* SmallTable::Find(std::string_view key) const {
 std::string_view SmallTable::ValueOrNull(std::string_view key) const {
   const char* const at = Find(key);
   return at == nullptr ? std::string_view() : ValueAt(at);
-}
-
-SmallTable::Spot SmallTable::Prefetch(std::string_view key) const {
-  const std::uint64_t hash = Hash64(key);
-  const char* const line = LineOf(hash);
-  __builtin_prefetch(line);
-  return {line, TagOf(hash)};
 }
 
 std::optional<std::uint64_t> SmallTable::RowOf(std::string_view key) const {

@@ -2,6 +2,7 @@
 #include "mapreduce/shuffle/table_file.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -39,6 +40,7 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(FileSystem& files, cons
                                                          TableWriterOptions options) {
   std::unique_ptr<TableWriter> writer(new TableWriter(files, path, options));
   MR_ASSIGN_OR_RETURN(writer->out_, files.Create(path, FileUse::kMapped));
+  writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes);
   char header[kHeaderBytes] = {};
   StoreLittle32(header, kTableMagic);
   StoreLittle32(header + 4, kTableVersion);
@@ -53,19 +55,20 @@ TableWriter::~TableWriter() {
 Status TableWriter::Append(std::string_view bytes) {
   offset_ += bytes.size();
   while (!bytes.empty()) {
-    const std::size_t count = std::min(bytes.size(), kTablePageBytes - page_.size());
-    page_.append(bytes.substr(0, count));
+    const std::size_t count = std::min(bytes.size(), kTablePageBytes - page_bytes_);
+    std::memcpy(page_.get() + page_bytes_, bytes.data(), count);
+    page_bytes_ += count;
     bytes.remove_prefix(count);
-    if (page_.size() == kTablePageBytes) MR_RETURN_IF_ERROR(FinishPage());
+    if (page_bytes_ == kTablePageBytes) MR_RETURN_IF_ERROR(FinishPage());
   }
   return Status::Ok();
 }
 
 Status TableWriter::FinishPage() {
-  page_hashes_.push_back(Hash64(page_));
-  file_hash_.Update(page_);
-  MR_RETURN_IF_ERROR(out_->Append(page_));
-  page_.clear();
+  const std::string_view page(page_.get(), std::exchange(page_bytes_, 0));
+  page_hashes_.push_back(Hash64(page));
+  file_hash_.Update(page);
+  MR_RETURN_IF_ERROR(out_->Append(page));
   return Status::Ok();
 }
 
@@ -76,15 +79,28 @@ Status TableWriter::Add(std::string_view key, std::string_view value) {
         "group's own key, once");
   }
   if (rows_ == kRowsMax) return Status::ResourceLimit("a table has at most ", kRowsMax, " rows");
-  last_key_ = key;
   record_bytes_max_ = std::max<std::uint64_t>(record_bytes_max_, key.size() + value.size());
   entries_.push_back({Hash64(key), offset_});
   if (entries_.size() >= options_.entries_in_memory) MR_RETURN_IF_ERROR(SpoolEntries());
-  char header[kRecordHeaderBytes];
+  const std::size_t bytes = kRecordHeaderBytes + key.size() + value.size();
+  const bool fits = bytes < kTablePageBytes - page_bytes_;
+  char other[kRecordHeaderBytes];
+  char* const header = fits ? page_.get() + page_bytes_ : other;
   StoreLittle32(header, static_cast<std::uint32_t>(rows_++));
   StoreLittle32(header + 4, static_cast<std::uint32_t>(key.size()));
   StoreLittle32(header + 8, static_cast<std::uint32_t>(value.size()));
-  MR_RETURN_IF_ERROR(Append({header, sizeof header}));
+  if (fits) [[likely]] {
+    char* const to = header + kRecordHeaderBytes;
+    if (!key.empty()) std::memcpy(to, key.data(), key.size());  // It may be null.
+    if (!value.empty()) std::memcpy(to + key.size(), value.data(), value.size());
+    last_key_ = {to, key.size()};
+    page_bytes_ += bytes;
+    offset_ += bytes;
+    return Status::Ok();
+  }
+  long_key_ = key;
+  last_key_ = long_key_;
+  MR_RETURN_IF_ERROR(Append({other, sizeof other}));
   MR_RETURN_IF_ERROR(Append(key));
   return Append(value);
 }
@@ -100,11 +116,8 @@ Status TableWriter::SpoolEntries() {
 }
 
 template <class F>
-Status TableWriter::EachEntry(F&& visit) {
-  if (spool_ == nullptr) {
-    for (const Entry& entry : entries_) MR_RETURN_IF_ERROR(visit(entry));
-    return Status::Ok();
-  }
+Status TableWriter::EachPiece(F&& visit) {
+  if (spool_ == nullptr) return visit(std::span<const Entry>(entries_));
   MR_ASSIGN_OR_RETURN(const std::unique_ptr<RandomAccessFile> file,
                       files_.OpenForRead(IndexPath(path_), FileUse::kScratch));
   std::vector<Entry> piece(std::size_t{64} << 10);
@@ -115,17 +128,23 @@ Status TableWriter::EachEntry(F&& visit) {
         const std::size_t got,
         file->ReadAt(done * sizeof(Entry), reinterpret_cast<char*>(piece.data()), bytes));
     if (got != bytes) return Status::Corrupt(IndexPath(path_), " has lost bytes");
-    for (std::size_t i = 0; i < count; ++i) MR_RETURN_IF_ERROR(visit(piece[i]));
+    MR_RETURN_IF_ERROR(visit(std::span<const Entry>(piece.data(), count)));
     done += count;
   }
   return Status::Ok();
 }
 
 Status TableWriter::WriteOffsets() {
-  return EachEntry([&](const Entry& entry) {
-    char bytes[8];
-    StoreLittle64(bytes, entry.offset);
-    return Append({bytes, sizeof bytes});
+  return EachPiece([&](std::span<const Entry> entries) {
+    std::array<char, 4096> bytes;
+    while (!entries.empty()) {
+      const std::size_t count = std::min(entries.size(), bytes.size() / 8);
+      for (std::size_t i = 0; i < count; ++i)
+        StoreLittle64(bytes.data() + 8 * i, entries[i].offset);
+      MR_RETURN_IF_ERROR(Append({bytes.data(), 8 * count}));
+      entries = entries.subspan(count);
+    }
+    return Status::Ok();
   });
 }
 
@@ -134,14 +153,16 @@ Status TableWriter::WriteSlots(std::uint64_t chunk_count, std::uint64_t chunk_sl
   for (std::uint64_t chunk = 0; chunk < chunk_count; ++chunk) {
     slots.assign(chunk_slots, 0);
     std::uint64_t used = 0;
-    MR_RETURN_IF_ERROR(EachEntry([&](const Entry& entry) {
-      const Place place = PlaceOf(entry.hash, chunk_count, chunk_slots);
-      if (place.chunk != chunk) return Status::Ok();
-      if (++used == chunk_slots)
-        return Status::ResourceLimit("the keys of a table collide beyond measure");
-      std::uint64_t slot = place.slot;
-      while (slots[slot] != 0) slot = (slot + 1) & (chunk_slots - 1);
-      slots[slot] = place.tag | entry.offset;
+    MR_RETURN_IF_ERROR(EachPiece([&](std::span<const Entry> entries) {
+      for (const Entry& entry : entries) {
+        const Place place = PlaceOf(entry.hash, chunk_count, chunk_slots);
+        if (place.chunk != chunk) continue;
+        if (++used == chunk_slots)
+          return Status::ResourceLimit("the keys of a table collide beyond measure");
+        std::uint64_t slot = place.slot;
+        while (slots[slot] != 0) slot = (slot + 1) & (chunk_slots - 1);
+        slots[slot] = place.tag | entry.offset;
+      }
       return Status::Ok();
     }));
     MR_RETURN_IF_ERROR(
@@ -164,7 +185,7 @@ Result<TableInfo> TableWriter::Close(bool is_durable) {
   const std::uint64_t slots_at = offset_;
   MR_RETURN_IF_ERROR(WriteSlots(chunk_count, chunk_slots));
   const std::uint64_t hashes_at = offset_;
-  if (!page_.empty()) MR_RETURN_IF_ERROR(FinishPage());
+  if (page_bytes_ > 0) MR_RETURN_IF_ERROR(FinishPage());
 
   std::string tail(page_hashes_.size() * 8 + kFooterBytes, '\0');
   char* to = tail.data();
@@ -242,15 +263,6 @@ bool TableFile::CheckPage(std::size_t page) const {
   return true;
 }
 
-bool TableFile::IsSound(std::uint64_t begin, std::uint64_t bytes) const {
-  const std::size_t last = (begin + bytes - 1) / kTablePageBytes;
-  for (std::size_t page = begin / kTablePageBytes; page <= last; ++page) {
-    if (is_checked_[page].load(std::memory_order_relaxed) == 0 && !CheckPage(page)) [[unlikely]]
-      return false;
-  }
-  return true;
-}
-
 std::optional<TableFile::Record> TableFile::Damaged(std::uint64_t offset) const {
   damaged_at_.store(offset, std::memory_order_relaxed);
   return std::nullopt;
@@ -300,6 +312,24 @@ std::optional<TableFile::Record> TableFile::Row(std::uint64_t row) const {
   const std::uint64_t at = offsets_at_ + row * 8;
   if (!IsSound(at, 8)) return Damaged(at);
   return At(Load(at));
+}
+
+std::size_t TableFile::Rows(std::uint64_t row, std::span<Record> records) const {
+  std::size_t count = 0;
+  std::uint64_t offset = 0;
+  for (; count < records.size() && row < rows_; ++count, ++row) {
+    // They lie one behind the other.
+    const std::optional<Record> record = count == 0 ? Row(row) : At(offset);
+    if (!record) break;
+    if (record->row != row) {
+      Damaged(offset);
+      break;
+    }
+    records[count] = *record;
+    const char* const end = record->value.data() + record->value.size();
+    offset = static_cast<std::uint64_t>(end - bytes_.data());
+  }
+  return count;
 }
 
 Status TableFile::status() const {

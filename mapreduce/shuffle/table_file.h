@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,7 +75,7 @@ class TableWriter {
   Status FinishPage();
   Status SpoolEntries();
   template <class F>
-  Status EachEntry(F&& visit);
+  Status EachPiece(F&& visit);
   Status WriteOffsets();
   Status WriteSlots(std::uint64_t chunk_count, std::uint64_t chunk_slots);
 
@@ -83,13 +84,15 @@ class TableWriter {
   const TableWriterOptions options_;
   std::unique_ptr<WritableFile> out_;
   std::uint64_t offset_ = 0;
-  std::string page_;
+  std::unique_ptr<char[]> page_;
+  std::size_t page_bytes_ = 0;  // Used ones, fewer than a page has.
   std::vector<std::uint64_t> page_hashes_;
   Hasher128 file_hash_;
   std::vector<Entry> entries_;  // Those that are not in the file:
   std::unique_ptr<WritableFile> spool_;
   std::uint64_t rows_ = 0;
-  std::string last_key_;
+  std::string_view last_key_;  // In page_, or where it did not fit:
+  std::string long_key_;
   std::uint64_t record_bytes_max_ = 0;
 };
 
@@ -115,13 +118,23 @@ class TableFile {
   void Prefetch(std::string_view key) const;
   /// The row `row` in key order, from 0; nullopt behind the last.
   std::optional<Record> Row(std::uint64_t row) const;
+  /// The rows from `row` on, in order: as many as `records` has room for, fewer behind the last one
+  /// or where there is damage. Cheaper than Row for each.
+  std::size_t Rows(std::uint64_t row, std::span<Record> records) const;
   /// kCorrupt once a lookup has met damage: what it gave was none.
   Status status() const;
 
  private:
   TableFile() = default;
   Status Read();
-  bool IsSound(std::uint64_t begin, std::uint64_t bytes) const;
+  bool IsSound(std::uint64_t begin, std::uint64_t bytes) const {
+    const std::size_t last = (begin + bytes - 1) / kTablePageBytes;
+    for (std::size_t page = begin / kTablePageBytes; page <= last; ++page) {
+      if (is_checked_[page].load(std::memory_order_relaxed) == 0 && !CheckPage(page)) [[unlikely]]
+        return false;
+    }
+    return true;
+  }
   bool CheckPage(std::size_t page) const;
   std::optional<Record> At(std::uint64_t offset) const;
   std::uint64_t Load(std::uint64_t at) const;

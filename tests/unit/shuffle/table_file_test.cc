@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -85,6 +87,17 @@ void ExpectHolds(const TableFile& table, const Rows& rows, const std::vector<std
   }
   EXPECT_FALSE(table.Row(row));
   EXPECT_FALSE(table.Row(UINT64_MAX));
+  std::array<TableFile::Record, 7> some;
+  std::uint64_t first = 0;
+  for (const auto& [key, value] : rows) {
+    const std::size_t i = first % some.size();
+    if (i == 0) ASSERT_EQ(table.Rows(first, some), std::min(some.size(), rows.size() - first));
+    ASSERT_EQ(some[i].row, first++);
+    ASSERT_EQ(some[i].key, key);
+    ASSERT_EQ(some[i].value, value);
+  }
+  EXPECT_EQ(table.Rows(first, some), 0u);
+  EXPECT_EQ(table.Rows(UINT64_MAX, some), 0u);
   for (const std::string& key : absent) {
     table.Prefetch(key);
     if (rows.contains(key)) continue;
@@ -202,6 +215,22 @@ TEST_F(TableFileTest, RefusesKeysOutOfOrder) {
   EXPECT_TRUE((*writer)->Add(std::string("b\0", 2), "1").ok());
 }
 
+// Where the last key lies: in the page, split by its end, or in pages that are gone.
+TEST_F(TableFileTest, RefusesKeysOutOfOrderBehindRecordsOfEachSize) {
+  const auto writer = TableWriter::Create(LocalFileSystem(), folder_.Path("disorder"));
+  ASSERT_TRUE(writer.ok());
+  std::size_t bytes = 0;
+  for (int i = 100; i < 900; ++i) {
+    const std::string key = std::to_string(i) + std::string(i % 7 == 0 ? 5000 : 1, 'k');
+    const std::string value(i % 50 == 0 ? 2 * kTablePageBytes : i % 300, 'v');
+    ASSERT_TRUE((*writer)->Add(key, value).ok()) << i;
+    EXPECT_EQ((*writer)->Add(key, "").code(), StatusCode::kUserCode) << i;
+    EXPECT_EQ((*writer)->Add(std::to_string(i), "").code(), StatusCode::kUserCode) << i;
+    bytes += key.size() + value.size();
+  }
+  EXPECT_GT(bytes, 40 * kTablePageBytes);
+}
+
 TEST_F(TableFileTest, LeavesNoIndexWhenItIsGivenUp) {
   {
     const auto writer =
@@ -216,7 +245,7 @@ TEST_F(TableFileTest, LeavesNoIndexWhenItIsGivenUp) {
 // What a table gives, and whether it says that it is damaged.
 struct Answers {
   bool is_damaged = false;
-  Rows by_find, by_row;
+  Rows by_find, by_row, by_rows;
 };
 
 Answers Ask(const std::string& path, const Rows& rows) {
@@ -234,6 +263,12 @@ Answers Ask(const std::string& path, const Rows& rows) {
   }
   for (std::uint64_t row = 0; row < (*table)->rows() && row < 2 * rows.size(); ++row) {
     if (const auto at = (*table)->Row(row)) answers.by_row[std::string(at->key)] = at->value;
+  }
+  std::array<TableFile::Record, 7> some;
+  for (std::uint64_t row = 0; row < (*table)->rows() && row < 2 * rows.size(); ++row) {
+    const std::size_t count = (*table)->Rows(row, some);
+    for (std::size_t i = 0; i < count; ++i)
+      answers.by_rows[std::string(some[i].key)] = some[i].value;
   }
   const Status status = (*table)->status();
   EXPECT_TRUE(status.ok() || status.code() == StatusCode::kCorrupt) << status.message();
@@ -266,6 +301,7 @@ TEST_F(TableFileTest, NoticesEachFlippedBit) {
       // A table without rows has no use for its first page.
       ASSERT_TRUE(answers.is_damaged || rows.empty()) << "bit " << bit;
       ASSERT_TRUE(answers.by_row.empty()) << "bit " << bit;
+      ASSERT_TRUE(answers.by_rows.empty()) << "bit " << bit;
     }
     step = 7;
   }
@@ -284,7 +320,7 @@ TEST_F(TableFileTest, NeverGivesDamagedBytesAsARecord) {
     SetFileBytes(path_, flipped);
     const Answers answers = Ask(path_, rows);
     ASSERT_TRUE(answers.is_damaged) << "bit " << bit;  // All pages were looked at.
-    for (const Rows* const found : {&answers.by_find, &answers.by_row}) {
+    for (const Rows* const found : {&answers.by_find, &answers.by_row, &answers.by_rows}) {
       for (const auto& [key, value] : *found) ASSERT_EQ(rows.at(key), value) << "bit " << bit;
     }
     if (!answers.by_find.empty() && answers.by_find.size() < rows.size()) ++partly;
