@@ -232,7 +232,7 @@ class ShardMapOperator final : public MapOperator {
   Context& context_;
   api_internal::MapCaller<Mapper> caller_;
   std::uint64_t record_count_ = 0;
-  std::array<Record, kAheadMax> ahead_;  // Parsed and not mapped yet.
+  std::array<Record, kAheadMax> ahead_{};  // Parsed and not mapped yet.
   std::array<std::string_view, kAheadMax> ahead_raw_;
   std::size_t ahead_count_ = 0;
 };

@@ -144,9 +144,9 @@ class BasicTsvParser {
     ParseInto(
         block, [&row] { return &row; }, on_record, on_reject);
   }
-  /// Parse for who keeps rows: each is read into what next_row() returns before it is given. A row
-  /// that was just read can't be copied at once: wider loads than its fields' stores wait for
-  /// these.
+  /// Parse for who keeps rows: each line is read into what next_row() returns, which keeps fields
+  /// without a column as they are, and then given or rejected. A row that was just read can't be
+  /// copied at once: wider loads than its fields' stores wait for these.
   template <class NextRow, class OnRecord, class OnReject>
   void ParseInto(const LineBlock& block, NextRow&& next_row, OnRecord&& on_record,
                  OnReject&& on_reject) {

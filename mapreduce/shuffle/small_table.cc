@@ -73,7 +73,7 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
   for (const auto& file : files) {
     for (std::uint64_t row = 0; row < file->rows();) {
       const std::size_t count = file->Rows(row, records);
-      if (count == 0) return false;
+      if (count < std::min<std::uint64_t>(kBatch, file->rows() - row)) return false;
       for (std::size_t i = 0; i < count; ++i) {
         const TableFile::Record& record = records[i];
         if (record.key.size() + record.value.size() > room) return false;
@@ -84,7 +84,9 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
         const TableFile::Record& record = records[i];
         const std::uint64_t hash = hashes[i];
         const char* line = LineOf(hash);
-        while (Match(line, kFree) == 0) line = LineBehind(line);
+        for (int full = 0; Match(line, kFree) == 0; line = LineBehind(line)) {
+          if (++full > kFullLinesMax) return false;
+        }
         const unsigned place = FirstOf(Match(line, kFree));
         char* to = lines_.data() + (line - lines_.data());
         to[place] = TagOf(hash);

@@ -42,7 +42,8 @@ class SmallTable {
   static constexpr std::uint64_t kBytesMax = std::uint64_t{24} << 20;
 
   /// Of the records of all `files`, whose rows are counted on from file to file. Null where a
-  /// record or the table (more than `bytes_max`) is too large, or a file is damaged. About 60 ns a
+  /// record or the table (more than `bytes_max`) is too large, a file is damaged, or keys collide
+  /// beyond measure. About 60 ns a
   /// record. Requires: no key is there twice.
   static std::unique_ptr<const SmallTable> Of(
       const std::vector<std::shared_ptr<const TableFile>>& files, std::uint64_t bytes_max);
@@ -85,7 +86,10 @@ class SmallTable {
   }
 
   static constexpr char kFree = 0;  // A tag that no key has.
-  // XXH3 of a short key takes three times as many instructions.
+  // A key whose own line and so many behind it are full makes the table none: keys that someone
+  // chose for their hash would be looked for for ever. Of others 1 in 50 is in the next line.
+  static constexpr int kFullLinesMax = 64;
+  // XXH3 of a short key takes twice as many instructions.
   static std::uint64_t HashOf(std::string_view key) {
     const std::size_t bytes = key.size();
     if (bytes > 16) [[unlikely]]

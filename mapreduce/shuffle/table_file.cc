@@ -271,7 +271,7 @@ std::optional<TableFile::Record> TableFile::Damaged(std::uint64_t offset) const 
 std::uint64_t TableFile::Load(std::uint64_t at) const { return LoadLittle64(bytes_.data() + at); }
 
 std::optional<TableFile::Record> TableFile::At(std::uint64_t offset) const {
-  if (offset < kHeaderBytes || offset + kRecordHeaderBytes > offsets_at_ ||
+  if (offset < kHeaderBytes || offset > offsets_at_ || offsets_at_ - offset < kRecordHeaderBytes ||
       !IsSound(offset, kRecordHeaderBytes)) {
     return Damaged(offset);
   }
@@ -322,7 +322,8 @@ std::size_t TableFile::Rows(std::uint64_t row, std::span<Record> records) const 
     const std::optional<Record> record = count == 0 ? Row(row) : At(offset);
     if (!record) break;
     if (record->row != row) {
-      Damaged(offset);
+      const char* const begin = record->key.data() - kRecordHeaderBytes;
+      Damaged(static_cast<std::uint64_t>(begin - bytes_.data()));
       break;
     }
     records[count] = *record;

@@ -3,6 +3,7 @@
 // not in the order of calls, in offsets, in what is rejected, nor where the job's code throws.
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -184,6 +185,73 @@ TEST(PrefetchTest, IsCalledBeforeEachMapAndNotLongBefore) {
   }
   EXPECT_GE(ahead_max, 8u);
   EXPECT_LE(ahead_max, 16u);
+}
+
+struct AnyRow {
+  std::int64_t number;  // None has a default of its own.
+  std::optional<Name> name;
+  std::optional<std::int64_t> amount;
+  Date day;
+  std::string text;
+  std::int64_t unread, column_less[4];
+  MR_FIELDS(AnyRow, number, name, amount, day, text, unread)
+};
+
+struct ShowFields {
+  void Map(const AnyRow& row, Emitter<std::int64_t, std::string>& emit) {
+    emit(row.number, std::string(row.name.value_or("none")) + " " +
+                         std::to_string(row.amount.value_or(-1)) + " " + std::string(row.day.text) +
+                         " " + row.text + " " + std::to_string(row.unread) + " " +
+                         std::to_string(row.column_less[3]));
+  }
+};
+struct ShowFieldsAhead : ShowFields {
+  void Prefetch(const AnyRow&) {}
+};
+
+// Blocks of any size that were written and are free again: who reads what it never wrote reads
+// this.
+void LeaveGarbageBehind() {
+  std::vector<std::string> blocks;
+  for (std::size_t bytes = 16; bytes < 16384; bytes += 16) blocks.emplace_back(bytes, '\xEE');
+}
+
+template <class M>
+TestResult ShowAll(const std::vector<std::string>& shards) {
+  const auto define = [](Job& job) {
+    job.Read<AnyRow>("rows", TsvLayout{"number", "name", "amount", "day", "text"}, {"unread"})
+        .template Map<M>()
+        .template Write<Tsv>("out");
+  };
+  LeaveGarbageBehind();
+  return TestRun(define).Shards("rows", shards).MaxRejects(1000000).Run();
+}
+
+// Rows are parsed into places that had others: nothing of these is left, whatever was NULL,
+// rejected or escaped between them.
+TEST(PrefetchTest, FieldsAreThoseOfTheirLine) {
+  const std::uint64_t seed = TestSeed();
+  SCOPED_TRACE("MILLRACE_TEST_SEED=" + std::to_string(seed));
+  Random random(seed);
+  std::int64_t number = 0;
+  const auto any = [&random](std::vector<std::string> texts) {
+    return texts[random.Uniform(texts.size())];
+  };
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::string> shards(3);
+    for (std::string& shard : shards) {
+      for (std::uint64_t left = random.Uniform(200); left > 0; --left) {
+        shard += std::to_string(number++) + "\t" + any({"\\N", "", "a", "a\\tb", "ccccccccccc"}) +
+                 "\t" + any({"\\N", "7", "88", "x"}) + "\t" +
+                 any({"2026-11-27", "2024-02-29T01", "1999-12-31"}) + "\t" +
+                 any({"", "t", "tt\\\\", std::string(40, 't')}) + "\n";
+      }
+    }
+    const TestResult wanted = ShowAll<ShowFields>(shards);
+    ASSERT_TRUE(wanted.ok()) << wanted.status.message();
+    for (const auto& row : wanted.Rows()) EXPECT_TRUE(row.ends_with(" 0 0")) << row;
+    ExpectSame(ShowAll<ShowFieldsAhead>(shards), wanted);
+  }
 }
 
 TEST(PrefetchTest, GoesOnBehindARecordThatThrows) {

@@ -160,6 +160,21 @@ TEST_F(SmallTableTest, IsNoneWhereThereIsNothingOrTooMuch) {
   EXPECT_NE(SmallTable::Of(files, 1000 * 40), nullptr);
 }
 
+// Keys of which each has the same hash, 0: the first 8 bytes are what the hash begins with.
+TEST_F(SmallTableTest, IsNoneWhereKeysCollideBeyondMeasure) {
+  Rows rows;
+  for (int i = 100; i < 300; ++i)
+    rows["\x15\x7c\x4a\x7f\xb9\x79\x37\x9e" + std::to_string(i)] = "1";
+  const auto table = Make(rows);
+  ASSERT_NE(table, nullptr);
+  ExpectHolds(*table, rows,
+              {"\x15\x7c\x4a\x7f\xb9\x79\x37\x9e"
+               "099"});
+  for (int i = 300; i < 500; ++i)
+    rows["\x15\x7c\x4a\x7f\xb9\x79\x37\x9e" + std::to_string(i)] = "1";
+  EXPECT_EQ(Make(rows), nullptr);
+}
+
 TEST_F(SmallTableTest, IsNoneOfADamagedFile) {
   Rows rows;
   for (int i = 0; i < 100; ++i) rows[std::to_string(i)] = "1";
