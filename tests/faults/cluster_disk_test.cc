@@ -14,6 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 const Words kSort = {"sort", "--input", "lines.txt", "--parts", "4", "--quiet"};
 const Words kSplits = {"--split-size", "200k"};
+// By default a worker leaves the disk's other half alone: if it says so before its next task, it
+// waits for others and never fills it.
+const Words kFillsItsDisk = {"--spool-size", "1G"};
 
 class ClusterDiskTest : public testing::Test {
  protected:
@@ -96,7 +99,7 @@ TEST_F(ClusterDiskTest, SpoolWithoutSpaceIsMadeGoodByAnotherWorker) {
   MountSmall(site_.Place("spool"), 200);
   site_.StartMaster();
   site_.EnterJail(jail_.get());
-  site_.AddWorker();
+  site_.AddWorker(kFillsItsDisk);
   const auto client = Start(kSort);
   AwaitThat("the disk full", [&] {
     const nlohmann::json runs = site_.Status()["runs"];
@@ -115,7 +118,7 @@ TEST_F(ClusterDiskTest, SpoolsWithoutSpaceAreANamedError) {
   site_.StartMaster();
   for (const std::size_t i : {0, 1}) {
     SCOPED_TRACE(i);
-    site_.AddWorker();
+    site_.AddWorker(kFillsItsDisk);
   }
   const ProcessResult result = Start(kSort)->Wait();
   EXPECT_EQ(result.exit_code, 1) << result.err;
