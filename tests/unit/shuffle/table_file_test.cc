@@ -143,6 +143,20 @@ TEST_F(TableFileTest, HoldsRecordsOfEachSize) {
 }
 
 // Where lookups compare several bytes at once.
+// A record that ends some bytes before a page's end, at it, or behind it, by each part of it.
+TEST_F(TableFileTest, HoldsRecordsAroundThePagesEnd) {
+  constexpr std::size_t kHeader = 16, kRecordHeader = 12;
+  for (std::size_t left = 1; left < 40; ++left) {
+    const Rows rows = {
+        {"a", std::string(kTablePageBytes - kHeader - kRecordHeader - 1 - left, 'v')},
+        {"bbb", std::string(12, 'w')},
+        {"c", ""}};
+    const Table table = Write(rows);
+    ASSERT_NE(table, nullptr);
+    ExpectHolds(*table, rows, {"b", "bbbw"});
+  }
+}
+
 TEST_F(TableFileTest, TellsKeysApartThatDifferInOneByte) {
   for (const std::size_t bytes : {1, 7, 8, 9, 16, 17, 24, 25, 57, 100}) {
     for (std::size_t place = 0; place<bytes; place += bytes> 57 ? 11 : 1) {
