@@ -26,7 +26,7 @@ namespace millrace {
 
 /// Index of the lowest set bit. Requires: mask != 0.
 inline std::size_t FirstBit(std::uint64_t mask) {
-  return static_cast<unsigned>(__builtin_ctzll(mask));  // As a signed int it would be extended.
+  return static_cast<std::size_t>(__builtin_ctzll(mask));
 }
 
 #if defined(__SSE2__)

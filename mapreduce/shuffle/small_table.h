@@ -43,8 +43,7 @@ class SmallTable {
 
   /// Of the records of all `files`, whose rows are counted on from file to file. Null where a
   /// record or the table (more than `bytes_max`) is too large, a file is damaged, or keys collide
-  /// beyond measure. About 60 ns a
-  /// record. Requires: no key is there twice.
+  /// beyond measure. About 60 ns a record. Requires: no key is there twice.
   static std::unique_ptr<const SmallTable> Of(
       const std::vector<std::shared_ptr<const TableFile>>& files, std::uint64_t bytes_max);
 
@@ -86,8 +85,8 @@ class SmallTable {
   }
 
   static constexpr char kFree = 0;  // A tag that no key has.
-  // A key whose own line and so many behind it are full makes the table none: keys that someone
-  // chose for their hash would be looked for for ever. Of others 1 in 50 is in the next line.
+  // Where so many lines in a row are full there is no table: with keys chosen for their hash, each
+  // would be looked for in all of them.
   static constexpr int kFullLinesMax = 64;
   // XXH3 of a short key takes twice as many instructions.
   static std::uint64_t HashOf(std::string_view key) {

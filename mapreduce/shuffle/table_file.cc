@@ -263,6 +263,15 @@ bool TableFile::CheckPage(std::size_t page) const {
   return true;
 }
 
+bool TableFile::IsSound(std::uint64_t begin, std::uint64_t bytes) const {
+  const std::size_t last = (begin + bytes - 1) / kTablePageBytes;
+  for (std::size_t page = begin / kTablePageBytes; page <= last; ++page) {
+    if (is_checked_[page].load(std::memory_order_relaxed) == 0 && !CheckPage(page)) [[unlikely]]
+      return false;
+  }
+  return true;
+}
+
 std::optional<TableFile::Record> TableFile::Damaged(std::uint64_t offset) const {
   damaged_at_.store(offset, std::memory_order_relaxed);
   return std::nullopt;

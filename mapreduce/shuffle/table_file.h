@@ -91,7 +91,7 @@ class TableWriter {
   std::vector<Entry> entries_;  // Those that are not in the file:
   std::unique_ptr<WritableFile> spool_;
   std::uint64_t rows_ = 0;
-  std::string_view last_key_;  // In page_, or where it did not fit:
+  std::string_view last_key_;  // In page_, or, of a record that did not fit there:
   std::string long_key_;
   std::uint64_t record_bytes_max_ = 0;
 };
@@ -127,14 +127,7 @@ class TableFile {
  private:
   TableFile() = default;
   Status Read();
-  bool IsSound(std::uint64_t begin, std::uint64_t bytes) const {
-    const std::size_t last = (begin + bytes - 1) / kTablePageBytes;
-    for (std::size_t page = begin / kTablePageBytes; page <= last; ++page) {
-      if (is_checked_[page].load(std::memory_order_relaxed) == 0 && !CheckPage(page)) [[unlikely]]
-        return false;
-    }
-    return true;
-  }
+  bool IsSound(std::uint64_t begin, std::uint64_t bytes) const;
   bool CheckPage(std::size_t page) const;
   std::optional<Record> At(std::uint64_t offset) const;
   std::uint64_t Load(std::uint64_t at) const;

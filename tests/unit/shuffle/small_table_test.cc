@@ -162,16 +162,13 @@ TEST_F(SmallTableTest, IsNoneWhereThereIsNothingOrTooMuch) {
 
 // Keys of which each has the same hash, 0: the first 8 bytes are what the hash begins with.
 TEST_F(SmallTableTest, IsNoneWhereKeysCollideBeyondMeasure) {
+  const std::string start = "\x15\x7c\x4a\x7f\xb9\x79\x37\x9e";
   Rows rows;
-  for (int i = 100; i < 300; ++i)
-    rows["\x15\x7c\x4a\x7f\xb9\x79\x37\x9e" + std::to_string(i)] = "1";
+  for (int i = 100; i < 300; ++i) rows[start + std::to_string(i)] = "1";
   const auto table = Make(rows);
   ASSERT_NE(table, nullptr);
-  ExpectHolds(*table, rows,
-              {"\x15\x7c\x4a\x7f\xb9\x79\x37\x9e"
-               "099"});
-  for (int i = 300; i < 500; ++i)
-    rows["\x15\x7c\x4a\x7f\xb9\x79\x37\x9e" + std::to_string(i)] = "1";
+  ExpectHolds(*table, rows, {start + "099"});
+  for (int i = 300; i < 500; ++i) rows[start + std::to_string(i)] = "1";
   EXPECT_EQ(Make(rows), nullptr);
 }
 

@@ -142,7 +142,6 @@ TEST_F(TableFileTest, HoldsRecordsOfEachSize) {
   ExpectHolds(*table, giant, {"b"});
 }
 
-// Where lookups compare several bytes at once.
 // A record that ends some bytes before a page's end, at it, or behind it, by each part of it.
 TEST_F(TableFileTest, HoldsRecordsAroundThePagesEnd) {
   constexpr std::size_t kHeader = 16, kRecordHeader = 12;
@@ -157,6 +156,7 @@ TEST_F(TableFileTest, HoldsRecordsAroundThePagesEnd) {
   }
 }
 
+// Where lookups compare several bytes at once.
 TEST_F(TableFileTest, TellsKeysApartThatDifferInOneByte) {
   for (const std::size_t bytes : {1, 7, 8, 9, 16, 17, 24, 25, 57, 100}) {
     for (std::size_t place = 0; place<bytes; place += bytes> 57 ? 11 : 1) {
