@@ -51,11 +51,15 @@ endfunction()
 
 # millrace_add_test(LABEL NAME SOURCES a_test.cc... [DEPS t...])
 # One GoogleTest program per call; each of its tests is a CTest test with the label (its folder).
+# What most tests include is compiled once (tests/CMakeLists.txt).
 function(millrace_add_test label name)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;DEPS")
   set(target ${label}_${name}_test)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main millrace::options)
+  target_precompile_headers(${target} REUSE_FROM millrace_test_headers)
+  # g++ 12 sees those of the standard library's operator+ then, as above.
+  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds>)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${label}.
     PROPERTIES LABELS ${label} TIMEOUT 300)
 endfunction()

@@ -37,6 +37,8 @@ build_preset() {
 
 # Paths below the checkout count relative to it, so another checkout finds the same objects.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+# Without this, nothing with precompiled headers is looked for.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 
 # find_sources NAME-PATTERN...: the C++ files outside the build, ended by NUL.
 find_sources() {

@@ -12,10 +12,6 @@
 #include <cstdint>
 #include <string_view>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
-
 namespace millrace {
 
 enum class Phase {
@@ -98,7 +94,7 @@ class PhaseTimer {
 
   static std::uint64_t Ticks() {
 #if defined(__x86_64__)
-    return __rdtsc();
+    return __builtin_ia32_rdtsc();  // <x86intrin.h> takes 0.7 s of each compilation.
 #else
     return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
 #endif

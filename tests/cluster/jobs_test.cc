@@ -239,7 +239,7 @@ INSTANTIATE_TEST_SUITE_P(Clusters, JobsOnClustersTest, testing::ValuesIn(kSettin
                          [](const auto& tested) { return tested.param.name; });
 
 TEST_F(JobsTest, ThousandsOfTasksGiveTheLocalRunnersBytes) {
-  Write("lines.txt", Lines(150'000));
+  Write("lines.txt", Lines(140'000));
   StartCluster(2, {"--slots", "2"});
   ExpectLocalBytes({"sort", "--input", "lines.txt", "--parts", "5", "--quiet"},
                    {"--split-size", "1k"});

@@ -17,7 +17,7 @@ namespace millrace {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kPatience{120};
 
 std::string Slurp(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

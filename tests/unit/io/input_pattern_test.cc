@@ -111,11 +111,11 @@ TEST_F(InputPatternTest, HoweverItIsSpelledAFileHasOnePlace) {
   const auto names = [&](const std::string& first, const std::string& second) {
     const auto found = ExpandPatterns(files_, {first, second}, "");
     EXPECT_TRUE(found.has_value());
-    std::vector<std::string> names;
-    if (!found.has_value()) return names;
+    std::vector<std::string> of_files;
+    if (!found.has_value()) return of_files;
     for (const FileInfo& info : *found)
-      names.push_back(std::filesystem::path(info.path).filename());
-    return names;
+      of_files.push_back(std::filesystem::path(info.path).filename());
+    return of_files;
   };
   const std::string relative =
       std::filesystem::path(Path("d")).lexically_proximate(std::filesystem::current_path());

@@ -91,7 +91,9 @@ void ExpectHolds(const TableFile& table, const Rows& rows, const std::vector<std
   std::uint64_t first = 0;
   for (const auto& [key, value] : rows) {
     const std::size_t i = first % some.size();
-    if (i == 0) ASSERT_EQ(table.Rows(first, some), std::min(some.size(), rows.size() - first));
+    if (i == 0) {
+      ASSERT_EQ(table.Rows(first, some), std::min(some.size(), rows.size() - first));
+    }
     ASSERT_EQ(some[i].row, first++);
     ASSERT_EQ(some[i].key, key);
     ASSERT_EQ(some[i].value, value);
