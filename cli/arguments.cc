@@ -71,9 +71,14 @@ Status CheckValues(const CommandSpec& command, const std::vector<std::string>& a
   return {};
 }
 
-Status UnknownFlag(const CommandSpec& command, const std::string& text) {
+// `argument`: of the command, if it has got one.
+Status UnknownFlag(const CommandSpec& command, const std::string& text,
+                   const std::string& argument) {
   if (text.size() < 2 || text[0] != '-') {
-    return Status::InvalidArgument("unexpected argument '", Printable(text), "'", SeeHelp(command));
+    const std::string behind =
+        argument.empty() ? "" : " behind '" + Printable(argument) + "' (a glob needs quotes)";
+    return Status::InvalidArgument("unexpected argument '", Printable(text), "'", behind,
+                                   SeeHelp(command));
   }
   std::vector<std::string> names = {"--help"};
   for (const FlagSpec& flag : command.flags) names.push_back(flag.name);
@@ -121,7 +126,7 @@ Result<Arguments> ParseArguments(const CommandSpec& command,
     return Status::InvalidArgument(Printable(error.what()), SeeHelp(command));
   }
   if (const std::vector<std::string> extras = app.remaining(); !extras.empty()) {
-    return UnknownFlag(command, extras[0]);
+    return UnknownFlag(command, extras[0], positional.empty() ? "" : positional[0]);
   }
 
   Arguments parsed{.command = &command, .words = arguments};

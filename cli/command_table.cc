@@ -48,7 +48,8 @@ std::vector<CommandSpec> MakeCommands() {
        "\n"
        "FILE.toml says the same: job = \"toplist\", a flag a line (parts = 4), NAME=VALUE in a\n"
        "[table]. Flags behind it win; with --dry-run it prints the command line it amounts to.\n",
-       {{"--input", "[NAME=]PATTERN", "what to read; several patterns may follow", true},
+       {{"--input", "[NAME=]PATTERN",
+         "what to read; several may follow, each with its NAME=", true},
         {"--format", "[NAME=]FORMAT", "what the files are, where their names don't tell", true},
         {"--output", "DIR", "where the result goes"},
         {"--param", "K=V", "a parameter of the job", true},

@@ -131,14 +131,6 @@ class Merge {
   Arguments merged_;
 };
 
-Result<std::vector<std::string>> InputNamesOfJob(const Arguments& arguments) {
-  MR_RETURN_IF_ERROR(LoadModules(arguments.All("--module")));
-  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job, DefineJob(arguments.argument, {}));
-  std::vector<std::string> names;
-  for (const InputSpec& input : job->graph().inputs) names.push_back(input.name);
-  return names;
-}
-
 // A word of a shell's command line: as it is, in '…', or in $'…' where it must stay one line.
 std::string ShellWord(const std::string& word) {
   const auto is_plain = [](char c) {
@@ -217,6 +209,14 @@ std::vector<const FileValue*> ValuesIn(const Arguments& arguments, const std::st
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> InputNamesOfJob(const Arguments& arguments) {
+  MR_RETURN_IF_ERROR(LoadModules(arguments.All("--module")));
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job, DefineJob(arguments.argument, {}));
+  std::vector<std::string> names;
+  for (const InputSpec& input : job->graph().inputs) names.push_back(input.name);
+  return names;
+}
 
 bool NamesJobFile(const Arguments& given) { return given.argument.ends_with(".toml"); }
 

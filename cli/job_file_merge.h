@@ -30,6 +30,9 @@ using InputNames = std::function<Result<std::vector<std::string>>(const Argument
 /// file, and of finding the job.
 Result<Arguments> WithJobFile(const Arguments& given);
 
+/// Of the job as it is without parameters; loads modules. Errors: those of finding the job.
+Result<std::vector<std::string>> InputNamesOfJob(const Arguments& arguments);
+
 /// The same, with the file read and `input_names` to ask.
 Result<Arguments> MergeJobFile(const Arguments& given, const JobFile& file,
                                const InputNames& input_names);

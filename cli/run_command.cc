@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/run_command.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/cluster_run.h"
 #include "cli/console.h"
@@ -68,6 +70,42 @@ Result<RunRequest> MakeRequest(const Arguments& arguments) {
   MR_ASSIGN_OR_RETURN(request.output_format, OutputFormatFlag(arguments));
   MR_ASSIGN_OR_RETURN(request.max_rejects, RejectLimitFlag(arguments, "--max-rejects"));
   return request;
+}
+
+// In `--input old=a b` everybody reads b as old's, too. It would be of the job's first input, which
+// is right by itself; so only that is refused.
+Status CheckPatternsBehindNames(const Arguments& given, const Arguments& arguments) {
+  std::vector<std::vector<std::string>> flags;  // The patterns of each --input.
+  bool is_input = false;
+  for (const std::string& word : given.words) {
+    if (word.size() > 1 && word[0] == '-') {
+      is_input = word == "--input";
+      if (is_input) flags.emplace_back();
+    } else if (is_input) {
+      flags.back().push_back(word);
+    }
+  }
+  for (const std::vector<std::string>& patterns : flags) {
+    if (patterns.size() < 2) continue;
+    const Result<std::vector<std::string>> names = InputNamesOfJob(arguments);
+    if (!names.ok() || names->empty()) return Status::Ok();  // The run will say it.
+    const std::string* named = nullptr;
+    for (const std::string& pattern : patterns) {
+      const auto is_named = [&pattern](const std::string& name) {
+        return pattern.starts_with(name + "=");
+      };
+      const auto name = std::find_if(names->begin(), names->end(), is_named);
+      if (name != names->end()) {
+        named = &*name;
+      } else if (named != nullptr && *named != names->front()) {
+        return Status::InvalidArgument(
+            "--input ", *named, "=… ", Printable(pattern), ": NAME= is for one pattern, and ",
+            Printable(pattern), " would be read as ", names->front(), "; write ", *named, "=",
+            Printable(pattern), ", or give it an --input of its own");
+      }
+    }
+  }
+  return Status::Ok();
 }
 
 bool IsForCluster(const Arguments& arguments) {
@@ -142,6 +180,7 @@ int RunCommand(const Arguments& given) {
       static_cast<void>(WriteStdout(CommandLine(arguments) + "\n"));
     MR_ASSIGN_OR_RETURN(const RunRequest request, MakeRequest(arguments));
     MR_RETURN_IF_ERROR(LoadModules(arguments.All("--module")));
+    MR_RETURN_IF_ERROR(CheckPatternsBehindNames(given, arguments));
     MR_RETURN_IF_ERROR(CheckPlaces(arguments));
     const bool may_set_aside = request.max_rejects.count > 0 || request.max_rejects.percent > 0;
     if (may_set_aside && !IsForCluster(arguments)) ArmIsolatedRerun(arguments.words);

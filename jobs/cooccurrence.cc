@@ -4,6 +4,7 @@
 // small and a track's neighbours are counted in arrays.
 #include <algorithm>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -132,7 +133,7 @@ class RankNeighbours {
 
   void Reduce(const Number& track, Values<std::vector<Number>>& baskets,
               Emitter<std::tuple<Name, std::int64_t>, Row>& emit, Context& context) {
-    shared_.Clear();  // Also of a group that was rejected.
+    shared_.Clear();
     for (const std::vector<Number>& basket : baskets) {
       if (!shared_.Add(track, basket, weights_.Of(basket.size())))
         return context.Fail("the baskets with a track are too many, or weigh too much, to add up");
@@ -140,12 +141,12 @@ class RankNeighbours {
     best_.Clear();
     for (const Number other : shared_.seen()) {
       if (other == track) continue;
-      best_.Offer(Rank(by_score_ ? Score(track, other) : shared_.count(other), other));
+      best_.Offer(Rank(by_score_ ? Score(track, other, context) : shared_.count(other), other));
     }
     std::int64_t rank = 0;
     for (const auto& [n, other] : best_.Sorted()) {
       emit({tracks_.Row(track).key, ++rank},
-           {tracks_.Row(other).key, shared_.count(other), Score(track, other)});
+           {tracks_.Row(other).key, shared_.count(other), Score(track, other, context)});
     }
   }
 
@@ -158,9 +159,14 @@ class RankNeighbours {
       sum += weights_.Of(each.size) * static_cast<unsigned __int128>(each.baskets);
     return total_[track] = static_cast<double>(sum) * weights_.unit();
   }
-  std::int64_t Score(Number track, Number other) {
+  std::int64_t Score(Number track, Number other, Context& context) {
     const double both = static_cast<double>(shared_.weight(other)) * weights_.unit();
-    return similarity_.Score(TotalOf(track), TotalOf(other), both);
+    const auto score = similarity_.Score(TotalOf(track), TotalOf(other), both);
+    if (!score) {
+      context.Fail("the score of the tracks " + std::string(tracks_.Row(track).key) + " and " +
+                   std::string(tracks_.Row(other).key) + " is beyond int64; choose another shrink");
+    }
+    return score.value_or(0);
   }
 
   const bool by_score_;

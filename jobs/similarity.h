@@ -7,7 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
-#include <stdexcept>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,14 +49,14 @@ struct Similarity {
   double shrink = 0;
 
   /// floor(10^6 * similarity) of two tracks: `a` and `b` weigh the baskets with each, `both` those
-  /// with both; 0 where nothing is known.
-  std::int64_t Score(double a, double b, double both) const {
+  /// with both; 0 where nothing is known, nothing where it is beyond int64.
+  std::optional<std::int64_t> Score(double a, double b, double both) const {
     const double divisor = kind == "cosine" ? std::sqrt(a * b) + shrink
                            : kind == "dice" ? a + b + shrink
                                             : a + b - both + shrink;
     if (divisor == 0) return 0;
     const double score = std::floor((kind == "dice" ? 2e6 : 1e6) * both / divisor);
-    if (!(std::fabs(score) < 0x1p63)) throw std::range_error("a score is beyond int64");
+    if (!(std::fabs(score) < 0x1p63)) return std::nullopt;
     return static_cast<std::int64_t>(score);
   }
 };

@@ -67,7 +67,9 @@ Status CheckPublished(FileSystem& files, const std::string& output, const Publis
   if (contents.ok() && *contents != first.contents) contents = ReadFile(files, path);
   if (!contents.ok() && contents.error().code() != StatusCode::kNotFound) return contents.error();
   if (!contents.ok() || *contents != first.contents)
-    return Status::CannotCreate(output, " exists, and is not this run's");
+    return Status::CannotCreate(output,
+                                " exists, and is not this run's: another one wrote it meanwhile; "
+                                "--force replaces it");
   return files.SyncDirectory(ParentPath(output));
 }
 

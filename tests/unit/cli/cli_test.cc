@@ -19,6 +19,7 @@
 namespace millrace {
 namespace {
 
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::MatchesRegex;
@@ -160,6 +161,32 @@ TEST_F(CliTest, UsageErrorsAreOneSentenceAndExitCode64) {
     EXPECT_THAT(outcome.err, StartsWith("millrace: ")) << line;
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << line << outcome.err;
     EXPECT_FALSE(std::filesystem::exists(Out())) << line;
+  }
+}
+
+// It would be the first input's, which nobody means who writes that.
+TEST_F(CliTest, PatternBehindAnotherInputsNameNeedsItsOwn) {
+  const std::string more = (root_ / "more.txt").string();
+  std::ofstream(more) << "c\n";
+  const auto run = [&](std::vector<std::string> inputs) {
+    std::vector<std::string> words = {"run",           "known_lines", "--output", Out(),
+                                      "--max-rejects", "9",           "--quiet",  "--force"};
+    words.insert(words.end(), inputs.begin(), inputs.end());
+    return RunMillrace(words);
+  };
+  const Outcome outcome = run({"--input", "words=" + In(), "lines=" + In(), more});
+  EXPECT_EQ(outcome.exit_code, 64);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("would be read as words"),
+                                 HasSubstr("write lines=" + more + ", or give it an --input")));
+  const std::vector<std::vector<std::string>> clear = {
+      {"--input", "lines=" + In(), "--input", more},
+      {"--input", "words=" + In(), more, "--input", "lines=" + In()},
+      {"--input", more, "lines=" + In()},
+      {"--input", "words=" + In(), "--input", "lines=" + In(), "lines=" + more},
+  };
+  for (const std::vector<std::string>& inputs : clear) {
+    const Outcome fine = run(inputs);
+    EXPECT_EQ(fine.exit_code, 0) << fine.err;
   }
 }
 
