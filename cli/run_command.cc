@@ -73,37 +73,36 @@ Result<RunRequest> MakeRequest(const Arguments& arguments) {
 }
 
 // In `--input old=a b` everybody reads b as old's, too. It would be of the job's first input, which
-// is right by itself; so only that is refused.
+// is right by itself; so only that is refused. The job is asked only where it may be the case.
 Status CheckPatternsBehindNames(const Arguments& given, const Arguments& arguments) {
-  std::vector<std::vector<std::string>> flags;  // The patterns of each --input.
-  bool is_input = false;
+  std::vector<std::string> names;
+  std::string named;  // The input that this --input named last.
+  bool is_input = false, is_behind = false;
   for (const std::string& word : given.words) {
     if (word.size() > 1 && word[0] == '-') {
       is_input = word == "--input";
-      if (is_input) flags.emplace_back();
-    } else if (is_input) {
-      flags.back().push_back(word);
+      is_behind = false;
+      named.clear();
+      continue;
     }
-  }
-  for (const std::vector<std::string>& patterns : flags) {
-    if (patterns.size() < 2) continue;
-    const Result<std::vector<std::string>> names = InputNamesOfJob(arguments);
-    if (!names.ok() || names->empty()) return Status::Ok();  // The run will say it.
-    const std::string* named = nullptr;
-    for (const std::string& pattern : patterns) {
-      const auto is_named = [&pattern](const std::string& name) {
-        return pattern.starts_with(name + "=");
-      };
-      const auto name = std::find_if(names->begin(), names->end(), is_named);
-      if (name != names->end()) {
-        named = &*name;
-      } else if (named != nullptr && *named != names->front()) {
-        return Status::InvalidArgument(
-            "--input ", *named, "=… ", Printable(pattern), ": NAME= is for one pattern, and ",
-            Printable(pattern), " would be read as ", names->front(), "; write ", *named, "=",
-            Printable(pattern), ", or give it an --input of its own");
-      }
+    if (!is_input) continue;
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos && !is_behind) continue;
+    if (names.empty()) {
+      const Result<std::vector<std::string>> found = InputNamesOfJob(arguments);
+      if (!found.ok() || found->size() < 2) return Status::Ok();  // An error the run will say.
+      names = *found;
     }
+    const std::string name = word.substr(0, equals);
+    if (equals != std::string::npos && std::find(names.begin(), names.end(), name) != names.end()) {
+      named = name;
+    } else if (!named.empty() && named != names.front()) {
+      return Status::InvalidArgument("--input ", named, "=… ", Printable(word),
+                                     ": NAME= is for one pattern, and ", Printable(word),
+                                     " would be read as ", names.front(), "; write ", named, "=",
+                                     Printable(word), ", or give it an --input of its own");
+    }
+    is_behind = true;
   }
   return Status::Ok();
 }

@@ -69,7 +69,7 @@ Status CheckPublished(FileSystem& files, const std::string& output, const Publis
   if (!contents.ok() || *contents != first.contents)
     return Status::CannotCreate(output,
                                 " exists, and is not this run's: another one wrote it meanwhile; "
-                                "--force replaces it");
+                                "run the job again with --force to replace it");
   return files.SyncDirectory(ParentPath(output));
 }
 

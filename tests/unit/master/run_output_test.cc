@@ -182,7 +182,9 @@ TEST_F(RunOutputTest, RefusesAnOutputOfSomebodyElse) {
   WriteFile("/data/out/manifest", "of another run");
   const Status status = PublishOutput(master_, kOut, kParts, kLast, false);
   EXPECT_EQ(status.code(), StatusCode::kCannotCreate);
-  EXPECT_THAT(status.message(), HasSubstr("/data/out exists, and is not this run's"));
+  EXPECT_THAT(
+      status.message(),
+      HasSubstr("/data/out exists, and is not this run's: another one wrote it meanwhile; run"));
   EXPECT_THAT(disk_.Files(kOut),
               UnorderedElementsAre(Pair("/data/out/manifest", "of another run")));
 }
