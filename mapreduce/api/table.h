@@ -19,7 +19,6 @@
 // machine share its pages, and of one that is larger than the memory only those looked at are read
 // (slower; the run warns).
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,40 +32,8 @@
 #include "mapreduce/api/key_codec.h"
 #include "mapreduce/api/table_set.h"
 #include "mapreduce/api/value_codec.h"
-#include "mapreduce/base/bytes.h"
 
 namespace millrace {
-namespace api_internal {
-
-/// Where keys are that were prefetched and not looked up yet, so that each is hashed once. Lookups
-/// come in the order of the calls of Prefetch; keys that are not looked up are passed over.
-class SpotsAhead {
- public:
-  void Put(std::uint64_t name, const SmallTable::Spot& spot) {
-    if (end_ - begin_ == kSpots) ++begin_;
-    spots_[end_++ % kSpots] = {name, spot};
-  }
-  /// Without a line where the key was not prefetched.
-  SmallTable::Spot Take(std::uint64_t name) {
-    while (begin_ != end_) {
-      const Named& next = spots_[begin_++ % kSpots];
-      if (next.name == name) [[likely]]
-        return next.spot;
-    }
-    return {};
-  }
-
- private:
-  static constexpr std::uint32_t kSpots = 32;
-  struct Named {
-    std::uint64_t name;
-    SmallTable::Spot spot;
-  };
-  std::array<Named, kSpots> spots_;
-  std::uint32_t begin_ = 0, end_ = 0;
-};
-
-}  // namespace api_internal
 
 /// What a Map or Reduce looks up in: one of its own for each task's object. Cheap to copy. It and
 /// its copies are one thread's at a time; the rows behind it are shared. Strings in what it returns
@@ -90,11 +57,7 @@ class Table {
   /// faster with a member `void Prefetch(const Record&)` that calls this: it is called for records
   /// that Map will be called for soon.
   void Prefetch(const K& key) const {
-    WithEncoded(key, [this, &key](std::string_view encoded) {
-      if (const SmallTable::Spot spot = rows_->Prefetch(encoded); spot.line != nullptr)
-        ahead_.Put(NameOf(key, encoded), spot);
-      return false;
-    });
+    WithEncoded(key, [this](std::string_view encoded) { return rows_->Prefetch(encoded); });
   }
   /// Where `key` stands among all keys in order, from 0: a dense number for it.
   std::optional<std::uint64_t> RowOf(const K& key) const {
@@ -119,7 +82,8 @@ class Table {
  private:
   template <class F>
   std::invoke_result_t<F, std::string_view> WithEncoded(const K& key, F&& find) const {
-    if (rows_ == nullptr) return {};
+    using Found = std::invoke_result_t<F, std::string_view>;
+    if (rows_ == nullptr) return Found();
     if constexpr (std::is_same_v<K, std::string> || std::is_same_v<K, std::string_view>) {
       return find(key);  // Encoded as it is.
     } else {
@@ -136,19 +100,8 @@ class Table {
     }
   }
   std::string_view BytesOf(const K& key) const {
-    return WithEncoded(key, [this, &key](std::string_view encoded) {
-      const SmallTable::Spot spot = ahead_.Take(NameOf(key, encoded));
-      return spot.line != nullptr ? rows_->ValueNear(spot, encoded) : rows_->ValueOrNull(encoded);
-    });
-  }
-  // Tells the keys of some records apart: the text's address, or the first bytes. Where it does not
-  // (another text at the same address), a lookup takes longer and finds the same.
-  static std::uint64_t NameOf(const K& key, std::string_view encoded) {
-    if constexpr (std::is_same_v<K, std::string> || std::is_same_v<K, std::string_view>) {
-      return reinterpret_cast<std::uintptr_t>(key.data());
-    } else {
-      return KeyPrefix(encoded.data(), encoded.size());
-    }
+    return WithEncoded(key,
+                       [this](std::string_view encoded) { return rows_->ValueOrNull(encoded); });
   }
   static V ValueOf(std::string_view bytes) {
     V value{};
@@ -157,7 +110,6 @@ class Table {
   }
 
   std::shared_ptr<const TableSet> rows_;
-  mutable api_internal::SpotsAhead ahead_;
   mutable std::shared_ptr<DecodeScratch> scratch_;
 };
 

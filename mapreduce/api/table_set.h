@@ -35,16 +35,10 @@ class TableSet {
   std::string_view ValueOrNull(std::string_view key) const {
     return small_ != nullptr ? small_->ValueOrNull(key) : FindInFile(key).value;
   }
-  /// Where ValueNear finds this key sooner; without a line where it can't.
-  SmallTable::Spot Prefetch(std::string_view key) const {
+  /// Asks for the memory that ValueOrNull or RowOf of this key will look at.
+  void Prefetch(std::string_view key) const {
     if (small_ != nullptr) return small_->Prefetch(key);
     if (const TableFile* const file = FileOf(key); file != nullptr) file->Prefetch(key);
-    return {};
-  }
-  /// ValueOrNull(key). Requires: a spot with a line, which this table's Prefetch gave for whatever
-  /// key.
-  std::string_view ValueNear(const SmallTable::Spot& spot, std::string_view key) const {
-    return small_->ValueNear(spot, key);
   }
   std::optional<std::uint64_t> RowOf(std::string_view key) const;
   std::optional<TableFile::Record> Row(std::uint64_t row) const;

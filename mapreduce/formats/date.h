@@ -80,6 +80,27 @@ struct Date {
   }
 };
 
+/// The date read last: most rows of a log have that of the row before, which is told without a look
+/// at its digits (39 -> 9 instructions).
+class LastDate {
+ public:
+  /// Date::StartsText(text).
+  bool StartsText(std::string_view text) {
+    if (text.size() < Date::kBytes) return false;
+    const std::uint64_t first = LoadLittle64(text.data());
+    const std::uint64_t last = LoadLittle64(text.data() + Date::kBytes - 8);
+    if (first == first_ && last == last_) [[likely]]
+      return true;
+    if (!Date::StartsText(text)) return false;
+    first_ = first, last_ = last;
+    return true;
+  }
+
+ private:
+  // Its first and its last 8 bytes, which share 6. Those of none don't: no text is like that.
+  std::uint64_t first_ = 0, last_ = ~std::uint64_t{0};
+};
+
 }  // namespace millrace
 
 #endif  // MAPREDUCE_FORMATS_DATE_H_

@@ -225,7 +225,7 @@ class BasicTsvParser {
     if constexpr (kHasEscapes) {
       error = ReadEscapedField(&begin, &end, &value);
     } else {
-      error = ReadTsvField(begin, end, &value);
+      error = ReadTsvField(begin, end, &value, last_date_);
     }
     if (error == TsvFieldError::kNone) [[likely]]
       return true;
@@ -253,7 +253,7 @@ class BasicTsvParser {
       *begin = scratch_end_;
       *end = scratch_end_ += *bytes;
     }
-    return ReadTsvField(*begin, *end, value);
+    return ReadTsvField(*begin, *end, value, last_date_);
   }
 
   /// Room for the decoded bytes of all fields that are used, so that it need not grow while views
@@ -290,6 +290,7 @@ class BasicTsvParser {
   std::size_t scratch_bytes_ = 0;
   char* scratch_end_ = nullptr;
   bool is_in_block_ = true;
+  LastDate last_date_;
   std::string reason_;
 };
 

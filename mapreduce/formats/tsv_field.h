@@ -114,9 +114,10 @@ inline TsvFieldError ReadFloating(const char* begin, const char* end, T* value) 
 }  // namespace tsv_internal
 
 /// Reads the unescaped bytes [begin, end) as a T. A view points to them. Requires: 8 bytes can be
-/// read behind `end`. On error `*value` means nothing.
+/// read behind `end`. On error `*value` means nothing. `last_date`: of the rows before.
 template <class T>
-inline TsvFieldError ReadTsvField(const char* begin, const char* end, T* value) {
+inline TsvFieldError ReadTsvField(const char* begin, const char* end, T* value,
+                                  LastDate& last_date) {
   const std::string_view text(begin, static_cast<std::size_t>(end - begin));
   if constexpr (std::same_as<T, std::string_view>) {
     StoreView(value, begin, text.size());
@@ -127,11 +128,11 @@ inline TsvFieldError ReadTsvField(const char* begin, const char* end, T* value) 
   } else if constexpr (std::same_as<T, double> || std::same_as<T, float>) {
     return tsv_internal::ReadFloating(begin, end, value);
   } else if constexpr (std::same_as<T, Date>) {
-    if (!Date::StartsText(text)) return TsvFieldError::kNoDate;
+    if (!last_date.StartsText(text)) return TsvFieldError::kNoDate;
     StoreView(&value->text, begin, Date::kBytes);
   } else if constexpr (tsv_internal::kIsOptional<T>) {
     if (!value->has_value()) value->emplace();
-    return ReadTsvField(begin, end, &**value);
+    return ReadTsvField(begin, end, &**value, last_date);
   } else {
     static_assert(tsv_internal::kAlwaysFalse<T>,
                   "a field of a TSV row is a std::string_view, std::string, integer, double, "

@@ -108,10 +108,9 @@ inline std::uint64_t HashCell(const std::uint64_t* words) {
 
 template <std::size_t kKeyBytes>
 inline bool SameCell(const char* slot, const Cell<kKeyBytes>& cell) {
-  std::uint64_t words[kKeyBytes / 8];
-  std::memcpy(words, slot, kKeyBytes);
   std::uint64_t difference = 0;
-  for (std::size_t w = 0; w < kKeyBytes / 8; ++w) difference |= words[w] ^ cell.words[w];
+  for (std::size_t w = 0; w < kKeyBytes / 8; ++w)
+    difference |= LoadLittle64(slot + 8 * w) ^ cell.words[w];
   return difference == 0;
 }
 

@@ -10,9 +10,13 @@
 //     while (groups.NextValue()) use(groups.record());
 //   }
 
-#include <string>
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <string_view>
 
+#include "mapreduce/base/bytes.h"
 #include "mapreduce/shuffle/merger.h"
 
 namespace millrace {
@@ -37,7 +41,10 @@ class GroupReader {
     const RecordView& record = merger_.record();
     const std::size_t bytes =
         prefix_bytes_ == nullptr ? record.key_bytes : prefix_bytes_(record.key_view());
-    key_.assign(record.key, bytes);
+    if (bytes > key_room_) [[unlikely]]
+      GrowKey(bytes);
+    CopyShort(key_.get(), record.key, bytes);
+    key_bytes_ = bytes;
     prefix_ = record.prefix;
     in_group_ = true;
     at_first_ = true;
@@ -57,7 +64,7 @@ class GroupReader {
   }
 
   /// The group's encoded key, or key prefix.
-  std::string_view key() const { return key_; }
+  std::string_view key() const { return {key_.get(), key_bytes_}; }
   /// The current record; its views live until the next call of NextValue or NextGroup.
   const RecordView& record() const { return merger_.record(); }
   const Status& status() const { return merger_.status(); }
@@ -65,15 +72,23 @@ class GroupReader {
  private:
   bool IsSame(const RecordView& record) const {
     if (prefix_bytes_ == nullptr) {
-      if (record.prefix != prefix_ || record.key_bytes != key_.size()) return false;
-      return EqualBehindPrefix(record.key, key_.data(), key_.size());
+      if (record.prefix != prefix_ || record.key_bytes != key_bytes_) return false;
+      return EqualBehindPrefix(record.key, key_.get(), key_bytes_);
     }
-    return KeyStartsWith(record, key_, prefix_);
+    return KeyStartsWith(record, key(), prefix_);
   }
+  [[gnu::noinline]] void GrowKey(std::size_t bytes) {
+    key_room_ = std::max(bytes, 2 * key_room_);
+    key_ = std::make_unique_for_overwrite<char[]>(key_room_ + kCopySlack);
+  }
+
+  static constexpr std::size_t kCopySlack = 16;  // What CopyShort may write.
 
   Merger& merger_;
   const PrefixBytes prefix_bytes_;
-  std::string key_;
+  std::unique_ptr<char[]> key_ = std::make_unique<char[]>(kCopySlack);  // Never null.
+  std::size_t key_room_ = 0;
+  std::size_t key_bytes_ = 0;
   std::uint64_t prefix_ = 0;
   bool has_record_ = false;
   bool in_group_ = false;

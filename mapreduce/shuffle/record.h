@@ -15,7 +15,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <string_view>
 
@@ -74,7 +73,7 @@ inline bool EqualBehindPrefix(const char* a, const char* b, std::size_t n) {
 /// Whether the key begins with `start`, of which `prefix` is the KeyPrefix or that of a longer key.
 inline bool KeyStartsWith(const RecordView& record, std::string_view start, std::uint64_t prefix) {
   if (record.key_bytes < start.size()) return false;
-  if (start.size() < 8) return std::memcmp(record.key, start.data(), start.size()) == 0;
+  if (start.size() < 8) return ((record.prefix ^ prefix) >> 1) >> (63 - 8 * start.size()) == 0;
   return record.prefix == prefix && EqualBehindPrefix(record.key, start.data(), start.size());
 }
 

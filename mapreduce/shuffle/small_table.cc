@@ -112,15 +112,11 @@ const char* SmallTable::Find(std::string_view key) const {
   const std::uint64_t hash = HashOf(key);
   for (const char* line = LineOf(hash);; line = LineBehind(line)) {
     for (std::uint32_t found = Match(line, TagOf(hash)); found != 0; found &= found - 1) {
-      if (const char* const at = PlaceIn(line, found); IsOf(at, key)) return at;
+      const char* const at = PlaceIn(line, found);
+      if (std::string_view(at + kHeaderBytes, static_cast<unsigned char>(at[0])) == key) return at;
     }
     if (Match(line, kFree) != 0) return nullptr;
   }
-}
-
-std::string_view SmallTable::ValueOrNull(std::string_view key) const {
-  const char* const at = Find(key);
-  return at == nullptr ? std::string_view() : ValueAt(at);
 }
 
 std::optional<std::uint64_t> SmallTable::RowOf(std::string_view key) const {

@@ -49,28 +49,25 @@ class SmallTable {
 
   /// Null data where there is none: such a view comes back in registers, an optional one through
   /// memory, which the caller would wait for.
-  std::string_view ValueOrNull(std::string_view key) const;
-  /// Where a key is looked for.
-  struct Spot {
-    const char* line = nullptr;
-    char tag = 0;
-  };
-  /// Asks for the memory that ValueOrNull of this key will look at.
-  Spot Prefetch(std::string_view key) const {
-    const std::uint64_t hash = HashOf(key);
-    const char* const line = LineOf(hash);
-    __builtin_prefetch(line);
-    return {line, TagOf(hash)};
-  }
-  /// What ValueOrNull(key) gives, without its hash where `spot` is what Prefetch(key) gave. Another
-  /// key's is right, too: a key is there once, so whatever place has it is the one.
-  std::string_view ValueNear(const Spot& spot, std::string_view key) const {
-    if (const std::uint32_t found = Match(spot.line, spot.tag); found != 0) [[likely]] {
-      if (const char* const at = PlaceIn(spot.line, found); IsOf(at, key)) [[likely]]
-        return ValueAt(at);
+  std::string_view ValueOrNull(std::string_view key) const {
+    // Of most keys the words are the whole key: they are hashed and compared alike.
+    if (key.size() <= kKeyWordsBytes) [[likely]] {
+      const KeyWords words = WordsOf(key);
+      const std::uint64_t hash = HashOf(words, key.size());
+      const char* const line = LineOf(hash);
+      if (const std::uint32_t found = Match(line, TagOf(hash)); found != 0) [[likely]] {
+        const char* const at = PlaceIn(line, found);
+        if (static_cast<unsigned char>(at[0]) == key.size() &&
+            AreWords(at + kHeaderBytes, words, key.size())) [[likely]] {
+          return ValueAt(at);
+        }
+      }
     }
-    return ValueOrNull(key);
+    const char* const at = Find(key);
+    return at == nullptr ? std::string_view() : ValueAt(at);
   }
+  /// Asks for the memory that ValueOrNull of this key will look at.
+  void Prefetch(std::string_view key) const { __builtin_prefetch(LineOf(HashOf(key))); }
 
   bool has_rows() const { return has_rows_; }
   /// Requires: has_rows().
@@ -88,19 +85,31 @@ class SmallTable {
   // Where so many lines in a row are full there is no table: with keys chosen for their hash, each
   // would be looked for in all of them.
   static constexpr int kFullLinesMax = 64;
-  // XXH3 of a short key takes twice as many instructions.
-  static std::uint64_t HashOf(std::string_view key) {
+  /// The first 8 bytes of a key and its last 8; of a shorter one its bytes and 0.
+  struct KeyWords {
+    std::uint64_t first, last;
+  };
+  static constexpr std::size_t kKeyWordsBytes = 16;  // The whole key up to so many.
+  static KeyWords WordsOf(std::string_view key) {
+    const char* const at = key.data();
     const std::size_t bytes = key.size();
-    if (bytes > 16) [[unlikely]]
-      return Hash64(key);
-    std::uint64_t first, last = 0;
-    if (bytes >= 8) {
-      first = LoadLittle64(key.data());
-      last = LoadLittle64(key.data() + bytes - 8);
-    } else {
-      first = LoadShortLittle(key.data(), bytes);
-    }
-    return MixWords(first ^ 0x9e3779b97f4a7c15u, last ^ bytes ^ 0xd6e8feb86659fd93u);
+    if (bytes >= 8) return {LoadLittle64(at), LoadLittle64(at + bytes - 8)};
+    if (bytes < 4) return {LoadShortLittle(at, bytes), 0};
+    const std::uint64_t last_4 = LoadLittle32(at + bytes - 4);
+    return {LoadLittle32(at) | last_4 << (8 * (bytes - 4)), 0};
+  }
+  /// Whether these are the first bytes at `at`, behind which there are at least 8 of the place.
+  static bool AreWords(const char* at, const KeyWords& words, std::size_t bytes) {
+    const std::uint64_t first = LoadLittle64(at) ^ words.first;
+    if (bytes < 8) return (first << 1) << (63 - 8 * bytes) == 0;
+    return (first | (LoadLittle64(at + bytes - 8) ^ words.last)) == 0;
+  }
+  // XXH3 of a short key takes twice as many instructions.
+  static std::uint64_t HashOf(const KeyWords& words, std::size_t bytes) {
+    return MixWords(words.first ^ 0x9e3779b97f4a7c15u, words.last ^ bytes ^ 0xd6e8feb86659fd93u);
+  }
+  static std::uint64_t HashOf(std::string_view key) {
+    return key.size() <= kKeyWordsBytes ? HashOf(WordsOf(key), key.size()) : Hash64(key);
   }
   static char TagOf(std::uint64_t hash) { return static_cast<char>((hash & 0x7F) + 1); }
 
@@ -131,25 +140,9 @@ class SmallTable {
   }
   const char* Find(std::string_view key) const;
 
-  static bool IsOf(const char* at, std::string_view key) {
-    return static_cast<unsigned char>(at[0]) == key.size() &&
-           AreEqual(at + kHeaderBytes, key.data(), key.size());
-  }
   static std::string_view ValueAt(const char* at) {
     return {at + kHeaderBytes + static_cast<unsigned char>(at[0]),
             static_cast<unsigned char>(at[1])};
-  }
-  // Most keys have some bytes: a call of memcmp costs more than to compare them. Behind `a` there
-  // are at least 8 bytes of the place.
-  static bool AreEqual(const char* a, const char* b, std::size_t bytes) {
-    if (bytes < 8) {
-      if (bytes == 0) return true;
-      return (LoadLittle64(a) ^ LoadShortLittle(b, bytes)) << (64 - 8 * bytes) == 0;
-    }
-    std::uint64_t difference = LoadLittle64(a + bytes - 8) ^ LoadLittle64(b + bytes - 8);
-    for (std::size_t i = 0; i + 8 < bytes; i += 8)
-      difference |= LoadLittle64(a + i) ^ LoadLittle64(b + i);
-    return difference == 0;
   }
 
   VirtualBuffer lines_;

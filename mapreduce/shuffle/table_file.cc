@@ -18,6 +18,7 @@ constexpr std::uint64_t kRecordHeaderBytes = 12;
 constexpr std::uint64_t kTagShift = 48;
 constexpr std::uint64_t kOffsetMask = (std::uint64_t{1} << kTagShift) - 1;
 constexpr std::uint64_t kRowsMax = UINT32_MAX;
+constexpr std::size_t kCopySlack = 16;  // What CopyShort may write behind a page.
 
 struct Place {
   std::uint64_t chunk, slot, tag;
@@ -40,7 +41,7 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(FileSystem& files, cons
                                                          TableWriterOptions options) {
   std::unique_ptr<TableWriter> writer(new TableWriter(files, path, options));
   MR_ASSIGN_OR_RETURN(writer->out_, files.Create(path, FileUse::kMapped));
-  writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes);
+  writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes + kCopySlack);
   char header[kHeaderBytes] = {};
   StoreLittle32(header, kTableMagic);
   StoreLittle32(header + 4, kTableVersion);
@@ -73,12 +74,14 @@ Status TableWriter::FinishPage() {
 }
 
 Status TableWriter::Add(std::string_view key, std::string_view value) {
-  if (rows_ > 0 && key <= last_key_) {
+  const std::uint64_t prefix = KeyPrefix(key.data(), key.size());
+  if (prefix <= last_prefix_ && rows_ > 0 && (prefix < last_prefix_ || key <= last_key_)) {
     return Status::UserCode(
         "a table was made of keys that are not in order, or of the same key twice; emit the "
         "group's own key, once");
   }
   if (rows_ == kRowsMax) return Status::ResourceLimit("a table has at most ", kRowsMax, " rows");
+  last_prefix_ = prefix;
   record_bytes_max_ = std::max<std::uint64_t>(record_bytes_max_, key.size() + value.size());
   entries_.push_back({Hash64(key), offset_});
   if (entries_.size() >= options_.entries_in_memory) MR_RETURN_IF_ERROR(SpoolEntries());
@@ -91,8 +94,8 @@ Status TableWriter::Add(std::string_view key, std::string_view value) {
   StoreLittle32(header + 8, static_cast<std::uint32_t>(value.size()));
   if (fits) [[likely]] {
     char* const to = header + kRecordHeaderBytes;
-    if (!key.empty()) std::memcpy(to, key.data(), key.size());  // It may be null.
-    if (!value.empty()) std::memcpy(to + key.size(), value.data(), value.size());
+    CopyShort(to, key.data(), key.size());
+    CopyShort(to + key.size(), value.data(), value.size());
     last_key_ = {to, key.size()};
     page_bytes_ += bytes;
     offset_ += bytes;

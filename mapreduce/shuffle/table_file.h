@@ -91,7 +91,8 @@ class TableWriter {
   std::vector<Entry> entries_;  // Those that are not in the file:
   std::unique_ptr<WritableFile> spool_;
   std::uint64_t rows_ = 0;
-  std::string_view last_key_;  // In page_, or, of a record that did not fit there:
+  std::uint64_t last_prefix_ = 0;  // KeyPrefix of:
+  std::string_view last_key_;      // In page_, or, of a record that did not fit there:
   std::string long_key_;
   std::uint64_t record_bytes_max_ = 0;
 };

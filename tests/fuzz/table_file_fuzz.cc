@@ -41,7 +41,7 @@ std::uint64_t LookAt(const TableFile& table, std::string_view key) {
 std::uint64_t LookAt(const SmallTable* small, const TableFile::Record& record) {
   if (small == nullptr) return 0;
   const std::string_view value = small->ValueOrNull(record.key);
-  FUZZ_CHECK(small->ValueNear(small->Prefetch(record.key), record.key).size() == value.size());
+  small->Prefetch(record.key);
   return Touch(value) + (small->has_rows() ? small->RowOf(record.key).value_or(0) : 0);
 }
 

@@ -59,9 +59,11 @@ void ParseAll(benchmark::State& state, Parse parse) {
 }
 
 void BM_ReadTsvField(benchmark::State& state) {
-  ParseAll(state, [](std::string_view field) {
+  LastDate last_date;
+  ParseAll(state, [&last_date](std::string_view field) {
     std::int64_t value = 0;
-    if (ReadTsvField(field.data(), field.data() + field.size(), &value) != TsvFieldError::kNone) {
+    if (ReadTsvField(field.data(), field.data() + field.size(), &value, last_date) !=
+        TsvFieldError::kNone) {
       std::abort();
     }
     return value;

@@ -59,5 +59,22 @@ TEST(DateTest, ComparesLikeItsDay) {
   EXPECT_EQ(*Date::AtStartOf("2026-11-21T00"), *Date::AtStartOf("2026-11-21 23"));
 }
 
+// After a date each text that differs from it in one byte, and after that the date once more.
+TEST(LastDateTest, TellsWhatADateTells) {
+  LastDate last;
+  EXPECT_FALSE(last.StartsText(std::string(10, '\0')));
+  const std::string good = "2026-11-21T05";
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    for (int byte = 0; byte < 256; ++byte) {
+      EXPECT_TRUE(last.StartsText(good));
+      std::string text = good;
+      text[i] = static_cast<char>(byte);
+      EXPECT_EQ(last.StartsText(text), Date::StartsText(text)) << i << " " << byte;
+    }
+  }
+  EXPECT_TRUE(last.StartsText(good));
+  EXPECT_FALSE(last.StartsText(good.substr(0, 9)));
+}
+
 }  // namespace
 }  // namespace millrace

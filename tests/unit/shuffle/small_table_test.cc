@@ -43,29 +43,22 @@ class SmallTableTest : public ::testing::Test {
   int tables_ = 0;
 };
 
-// Every key by each way, also by the spots of other keys, and `absent` ones.
+// Every key by each way, and `absent` ones.
 void ExpectHolds(const SmallTable& table, const Rows& rows,
                  const std::vector<std::string>& absent) {
   std::uint64_t row = 0;
-  SmallTable::Spot other = table.Prefetch("another key");
   for (const auto& [key, value] : rows) {
     const std::string_view found = table.ValueOrNull(key);
     ASSERT_NE(found.data(), nullptr) << row;
     ASSERT_EQ(found, value) << row;
-    const SmallTable::Spot spot = table.Prefetch(key);
-    ASSERT_EQ(table.ValueNear(spot, key).data(), found.data()) << row;
-    ASSERT_EQ(table.ValueNear(other, key).data(), found.data()) << row;
     if (table.has_rows()) {
       ASSERT_EQ(table.RowOf(key), row);
     }
-    other = spot;
     ++row;
   }
   for (const std::string& key : absent) {
     if (rows.contains(key)) continue;
     ASSERT_EQ(table.ValueOrNull(key).data(), nullptr) << key;
-    ASSERT_EQ(table.ValueNear(table.Prefetch(key), key).data(), nullptr) << key;
-    ASSERT_EQ(table.ValueNear(other, key).data(), nullptr) << key;
     if (table.has_rows()) {
       ASSERT_FALSE(table.RowOf(key));
     }
