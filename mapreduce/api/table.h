@@ -53,9 +53,9 @@ class Table {
     return value;
   }
   bool Contains(const K& key) const { return BytesOf(key).data() != nullptr; }
-  /// Asks for the memory that Find or RowOf will look at. A Map that looks up in a large table is
-  /// faster with a member `void Prefetch(const Record&)` that calls this: it is called for records
-  /// that Map will be called for soon.
+  /// Asks for the memory that Find or Contains will look at. A Map that looks up in a large table
+  /// is faster with a member `void Prefetch(const Record&)` that calls this: it is called for
+  /// records that Map will be called for soon.
   void Prefetch(const K& key) const {
     WithEncoded(key, [this](std::string_view encoded) { return rows_->Prefetch(encoded); });
   }

@@ -35,7 +35,7 @@ class TableSet {
   std::string_view ValueOrNull(std::string_view key) const {
     return small_ != nullptr ? small_->ValueOrNull(key) : FindInFile(key).value;
   }
-  /// Asks for the memory that ValueOrNull or RowOf of this key will look at.
+  /// Asks for the memory that ValueOrNull of this key will look at.
   void Prefetch(std::string_view key) const {
     if (small_ != nullptr) return small_->Prefetch(key);
     if (const TableFile* const file = FileOf(key); file != nullptr) file->Prefetch(key);

@@ -40,6 +40,7 @@
 #include "mapreduce/base/fields.h"
 #include "mapreduce/base/status.h"
 #include "mapreduce/formats/byte_masks.h"
+#include "mapreduce/formats/date.h"
 #include "mapreduce/formats/field_splitter.h"
 #include "mapreduce/formats/line_blocks.h"
 #include "mapreduce/formats/text.h"

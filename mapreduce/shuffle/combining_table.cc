@@ -109,8 +109,11 @@ inline std::uint64_t HashCell(const std::uint64_t* words) {
 template <std::size_t kKeyBytes>
 inline bool SameCell(const char* slot, const Cell<kKeyBytes>& cell) {
   std::uint64_t difference = 0;
-  for (std::size_t w = 0; w < kKeyBytes / 8; ++w)
-    difference |= LoadLittle64(slot + 8 * w) ^ cell.words[w];
+  for (std::size_t w = 0; w < kKeyBytes / 8; ++w) {
+    std::uint64_t word;  // All at once g++ would copy through the stack, and loads wait for that.
+    std::memcpy(&word, slot + 8 * w, 8);
+    difference |= word ^ cell.words[w];
+  }
   return difference == 0;
 }
 

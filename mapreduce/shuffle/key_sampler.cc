@@ -2,6 +2,7 @@
 #include "mapreduce/shuffle/key_sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -36,13 +37,25 @@ void KeySampler::DropOthers() {
 }
 
 std::vector<KeySampler::Sample> KeySampler::Samples() const {
-  std::vector<Sample> samples;
-  samples.reserve(candidates_.size());
+  // No hash is above hash_max_, and below it they are spread evenly: so they tell their places, but
+  // for a few neighbours.
+  const std::size_t count = candidates_.size();
+  const int unused_bits = std::countl_zero(hash_max_ | 1);
+  const auto bucket_of = [count, unused_bits](const Candidate& candidate) {
+    return static_cast<std::size_t>(
+        (static_cast<unsigned __int128>(candidate.hash << unused_bits) * count) >> 64);
+  };
+  std::vector<std::uint32_t> begins(count + 1);  // By bucket; once it is filled, its end.
+  for (const Candidate& candidate : candidates_) ++begins[bucket_of(candidate) + 1];
+  for (std::size_t i = 1; i < count; ++i) begins[i + 1] += begins[i];
+  std::vector<Sample> samples(count);
   for (const Candidate& candidate : candidates_)
-    samples.push_back({candidate.hash, KeyOf(candidate)});
-  std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) {
+    samples[begins[bucket_of(candidate)]++] = {candidate.hash, KeyOf(candidate)};
+  const auto less = [](const Sample& a, const Sample& b) {
     return a.hash != b.hash ? a.hash < b.hash : a.key < b.key;
-  });
+  };
+  for (std::size_t i = 0, begin = 0; i < count; begin = begins[i++])
+    std::sort(samples.data() + begin, samples.data() + begins[i], less);
   const auto same = [](const Sample& a, const Sample& b) {
     return a.hash == b.hash && a.key == b.key;
   };

@@ -7,8 +7,8 @@
 // sketches", 2007). Splits, spills, threads, repetitions and order can't be seen in it, so parts
 // cut by it are the same in every run; and one more key changes at most two of its members.
 //
-// Candidates are gathered, and sorted out when there are twice as many as wanted: two thirds of
-// what a search tree costs.
+// Candidates are gathered, and sorted out when there are twice as many as wanted: less than two
+// thirds of what a search tree costs.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +20,8 @@
 
 namespace millrace {
 
-/// One thread at a time. Memory: twice as many keys as are sampled, and 24 bytes each; twice that
-/// where they have just been sorted out or their memory grows.
+/// One thread at a time. Memory: twice as many keys as are sampled, and 24 bytes each; while they
+/// are sorted out or their memory grows, up to 28 more.
 class KeySampler {
  public:
   /// Requires: capacity > 0.

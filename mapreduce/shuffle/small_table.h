@@ -61,6 +61,8 @@ class SmallTable {
             AreWords(at + kHeaderBytes, words, key.size())) [[likely]] {
           return ValueAt(at);
         }
+      } else if (Match(line, kFree) != 0) {
+        return {};
       }
     }
     const char* const at = Find(key);
@@ -98,7 +100,7 @@ class SmallTable {
     const std::uint64_t last_4 = LoadLittle32(at + bytes - 4);
     return {LoadLittle32(at) | last_4 << (8 * (bytes - 4)), 0};
   }
-  /// Whether these are the first bytes at `at`, behind which there are at least 8 of the place.
+  /// Whether these `bytes` <= kKeyWordsBytes are at `at`. Requires: so many are there, at least 8.
   static bool AreWords(const char* at, const KeyWords& words, std::size_t bytes) {
     const std::uint64_t first = LoadLittle64(at) ^ words.first;
     if (bytes < 8) return (first << 1) << (63 - 8 * bytes) == 0;

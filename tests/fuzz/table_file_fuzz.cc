@@ -40,8 +40,9 @@ std::uint64_t LookAt(const TableFile& table, std::string_view key) {
 
 std::uint64_t LookAt(const SmallTable* small, const TableFile::Record& record) {
   if (small == nullptr) return 0;
-  const std::string_view value = small->ValueOrNull(record.key);
   small->Prefetch(record.key);
+  const std::string_view value = small->ValueOrNull(record.key);
+  FUZZ_CHECK(value.data() != nullptr);
   return Touch(value) + (small->has_rows() ? small->RowOf(record.key).value_or(0) : 0);
 }
 

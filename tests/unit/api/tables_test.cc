@@ -150,30 +150,6 @@ TEST(TableTest, TellsANullValueFromNone) {
   EXPECT_FALSE(table.Find("none").has_value());
 }
 
-// Prefetch is a hint: what it was called for, in which order, and what stands there now is nothing
-// to the lookups that follow.
-TEST(TableTest, FindsTheSameWhateverWasPrefetched) {
-  std::vector<std::pair<std::string, int>> rows;
-  for (int i = 0; i < 200; ++i) rows.emplace_back(std::to_string(1000 + i), i);
-  const auto table = TableInFiles(rows, 2);
-  Random random(TestSeed());
-  std::string other;
-  for (int round = 0; round < 200; ++round) {
-    const std::size_t count = random.Uniform(50);
-    for (std::size_t i = 0; i < count; ++i) table.Prefetch(rows[random.Uniform(rows.size())].first);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto& [key, value] = rows[random.Uniform(rows.size())];
-      EXPECT_EQ(table.Find(key), value);
-      other = key;
-      table.Prefetch(other);
-      other[3] = other[3] == '0' ? '1' : '0';  // Another text at the same address.
-      EXPECT_EQ(table.Find(other), std::stoi(other) - 1000);
-      other += 'x';
-      EXPECT_EQ(table.Find(other), std::nullopt);
-    }
-  }
-}
-
 TEST(TableTest, IsEmptyWithoutRows) {
   for (const auto& table :
        {Table<std::string, std::int64_t>(), MakeTable<std::string, std::int64_t>({}),

@@ -69,7 +69,8 @@ TEST(LastDateTest, TellsWhatADateTells) {
       EXPECT_TRUE(last.StartsText(good));
       std::string text = good;
       text[i] = static_cast<char>(byte);
-      EXPECT_EQ(last.StartsText(text), Date::StartsText(text)) << i << " " << byte;
+      for (int times = 0; times < 2; ++times)  // What is none does not become the last date.
+        EXPECT_EQ(last.StartsText(text), Date::StartsText(text)) << i << " " << byte;
     }
   }
   EXPECT_TRUE(last.StartsText(good));

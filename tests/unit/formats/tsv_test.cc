@@ -195,8 +195,9 @@ TEST(TsvParserTest, ReadsDates) {
                             [](const One<Date>& row) { return std::string(row.x.text); });
   };
   EXPECT_THAT(
-      read("2026-11-21T05:06Z\n2024-02-29\n2023-02-29\n2026-1-01\n\n"),
+      read("2026-11-21T05:06Z\n2024-02-29\n2023-02-29\n2023-02-29\n2024-02-29\n2026-1-01\n\n"),
       ElementsAre("2026-11-21", "2024-02-29", "! x does not start with a date: '2023-02-29'",
+                  "! x does not start with a date: '2023-02-29'", "2024-02-29",
                   "! x does not start with a date: '2026-1-01'",
                   "! x does not start with a date: ''"));
   EXPECT_THAT(read("2026\\x2d11-21\n"), ElementsAre("2026-11-21"));

@@ -104,7 +104,7 @@ TEST_F(SmallTableTest, GrowsForItsRowsOnlyWithinTheMostBytes) {
 }
 
 TEST_F(SmallTableTest, TellsKeysApartThatDifferInOneByte) {
-  for (const std::size_t bytes : {1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 25, 57}) {
+  for (const std::size_t bytes : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 24, 25, 57}) {
     for (std::size_t place = 0; place < bytes; ++place) {
       Rows rows;
       std::vector<std::string> absent = {std::string(bytes + 1, 'k'), std::string(bytes - 1, 'k')};
@@ -160,7 +160,8 @@ TEST_F(SmallTableTest, IsNoneWhereKeysCollideBeyondMeasure) {
   for (int i = 100; i < 300; ++i) rows[start + std::to_string(i)] = "1";
   const auto table = Make(rows);
   ASSERT_NE(table, nullptr);
-  ExpectHolds(*table, rows, {start + "099"});
+  // The first place looked at has start + "100" and "1": neither less nor more of it is found.
+  ExpectHolds(*table, rows, {start + "099", start, start + "10", start + "1001"});
   for (int i = 300; i < 500; ++i) rows[start + std::to_string(i)] = "1";
   EXPECT_EQ(Make(rows), nullptr);
 }
