@@ -119,6 +119,9 @@ inline bool InOnePage(const char* from, std::size_t n) {
 }
 }  // namespace bytes_internal
 
+/// What CopyShort may write behind its bytes: the room that its callers have there.
+inline constexpr std::size_t kCopyShortSlack = 16;
+
 /// Copies n bytes. Writes up to 16 bytes to `to` whatever n is: the caller has the room. The
 /// source is never read beyond its last byte's page. The ranges do not overlap.
 inline void CopyShort(char* to, const char* from, std::size_t n) {

@@ -79,14 +79,12 @@ class GroupReader {
   }
   [[gnu::noinline]] void GrowKey(std::size_t bytes) {
     key_room_ = std::max(bytes, 2 * key_room_);
-    key_ = std::make_unique_for_overwrite<char[]>(key_room_ + kCopySlack);
+    key_ = std::make_unique_for_overwrite<char[]>(key_room_ + kCopyShortSlack);
   }
-
-  static constexpr std::size_t kCopySlack = 16;  // What CopyShort may write.
 
   Merger& merger_;
   const PrefixBytes prefix_bytes_;
-  std::unique_ptr<char[]> key_ = std::make_unique<char[]>(kCopySlack);  // Never null.
+  std::unique_ptr<char[]> key_ = std::make_unique<char[]>(kCopyShortSlack);  // Never null.
   std::size_t key_room_ = 0;
   std::size_t key_bytes_ = 0;
   std::uint64_t prefix_ = 0;

@@ -21,6 +21,7 @@
 #include <span>
 #include <vector>
 
+#include "mapreduce/base/bytes.h"
 #include "mapreduce/shuffle/record.h"
 
 namespace millrace {
@@ -29,7 +30,8 @@ namespace millrace {
 class RecordEncoder {
  public:
   static constexpr std::size_t kLengthsBytesMax = 3 * 5;  ///< Three varints of 32 bits.
-  static constexpr std::size_t kCopySlack = 16;           ///< What Put may write behind its end.
+  /// What Put may write behind its end.
+  static constexpr std::size_t kCopySlack = kCopyShortSlack;
   /// Keys share at most so many bytes; a longer key's rest is neither kept nor compared.
   static constexpr std::uint32_t kSharedBytesMax = std::uint32_t{1} << 20;
 

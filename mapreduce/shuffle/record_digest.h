@@ -68,7 +68,6 @@ class RecordDigest {
   }
 
   static constexpr std::size_t kBufferBytes = 1024;
-  static constexpr std::size_t kCopySlack = 16;
 
   // Short pieces are gathered: a call of the hasher costs more than a copy.
   void AddPiece(std::string_view piece) {
@@ -89,7 +88,7 @@ class RecordDigest {
   }
 
   Hasher128 hasher_;
-  char buffer_[kBufferBytes + kCopySlack];
+  char buffer_[kBufferBytes + kCopyShortSlack];
   std::size_t used_ = 0;
   const std::vector<std::string>* mark_keys_ = nullptr;
   const std::string* next_mark_ = nullptr;

@@ -18,7 +18,6 @@ constexpr std::uint64_t kRecordHeaderBytes = 12;
 constexpr std::uint64_t kTagShift = 48;
 constexpr std::uint64_t kOffsetMask = (std::uint64_t{1} << kTagShift) - 1;
 constexpr std::uint64_t kRowsMax = UINT32_MAX;
-constexpr std::size_t kCopySlack = 16;  // What CopyShort may write behind a page.
 
 struct Place {
   std::uint64_t chunk, slot, tag;
@@ -41,7 +40,7 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(FileSystem& files, cons
                                                          TableWriterOptions options) {
   std::unique_ptr<TableWriter> writer(new TableWriter(files, path, options));
   MR_ASSIGN_OR_RETURN(writer->out_, files.Create(path, FileUse::kMapped));
-  writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes + kCopySlack);
+  writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes + kCopyShortSlack);
   char header[kHeaderBytes] = {};
   StoreLittle32(header, kTableMagic);
   StoreLittle32(header + 4, kTableVersion);
