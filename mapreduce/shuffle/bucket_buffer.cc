@@ -11,6 +11,7 @@ namespace millrace {
 namespace {
 
 constexpr std::uint64_t kChargeStep = std::uint64_t{1} << 20;
+constexpr std::uint64_t kPopulateStep = std::uint64_t{256} << 10;
 constexpr std::size_t kSampledHeads = 8 * BucketBorders::kBuckets;
 
 std::size_t RecordBytes(const char* record) {
@@ -103,6 +104,12 @@ void BucketBuffer::NewChunk(std::size_t bucket, std::size_t record_bytes) {
   const std::size_t bytes = (needed + kChunkBytes - 1) / kChunkBytes * kChunkBytes;
   auto* const chunk = reinterpret_cast<BucketRun::Chunk*>(arena_.data() + used_);
   used_ += bytes;
+  if (used_ > populated_) {
+    const std::uint64_t room = std::min<std::uint64_t>(charged_, arena_.size());
+    const std::uint64_t end = std::max(used_, std::min(populated_ + kPopulateStep, room));
+    PopulatePages(arena_.data() + populated_, end - populated_);
+    populated_ = end;
+  }
   chunk->next = nullptr;
   if (cursor.chunk == nullptr) {
     buckets_[bucket].first = chunk;
@@ -126,6 +133,7 @@ std::shared_ptr<const MemoryRun> BucketBuffer::TakeRun() {
                                              std::move(arena_));
   lease_.Shrink(charged_ - used_);
   charged_ = 0;
+  populated_ = 0;
   record_count_max_ = 0;
   return MemoryRun::OfBuckets(std::move(buckets), std::exchange(record_count_, 0),
                               std::exchange(used_, 0));

@@ -328,7 +328,9 @@ template <std::size_t kKeyBytes>
   const std::uint64_t charge = ChargeOf(tier, capacity) - ChargeOf(tier, tier.capacity);
   if (bytes + kOverReadBytes > tier.cells.size() || !lease_.TryGrow(charge))
     return StretchLimit(tier, more);
-  tier.cells.PreferHugePages(tier.cell_bytes * tier.capacity, bytes);
+  const std::uint64_t old_bytes = tier.capacity * tier.cell_bytes;
+  tier.cells.PreferHugePages(old_bytes, bytes);
+  PopulatePages(tier.cells.data() + old_bytes, bytes - old_bytes);
   SpreadCells<kKeyBytes>(tier, capacity);
   tier.capacity = capacity;
   tier.limit = LimitOf(capacity);
@@ -403,6 +405,7 @@ Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_
     lease_.Shrink(charge);
     return larger.error();
   }
+  PopulatePages(larger->data(), sizeof(LongSlot) * capacity);
   auto* const to = reinterpret_cast<LongSlot*>(larger->data());
   const auto* const old = reinterpret_cast<const LongSlot*>(long_.cells.data());
   for (std::size_t i = 0; i < long_.capacity; ++i) {

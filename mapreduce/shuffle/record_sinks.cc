@@ -52,6 +52,7 @@ std::uint64_t MemoryRunSink::BytesWith(std::size_t record_bytes) const {
 void MemoryRunSink::NewMemory(std::size_t bytes) {
   memory_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
   to_ = memory_.back().get();
+  PopulatePages(to_, bytes);
   left_ = bytes;
   memory_bytes_ += bytes;
 }

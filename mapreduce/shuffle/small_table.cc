@@ -61,6 +61,7 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
       VirtualBuffer::Reserve(table->count_ * kLineBytes, /*huge_pages=*/true);
   if (!lines.ok()) return nullptr;
   table->lines_ = *std::move(lines);
+  PopulatePages(table->lines_.data(), table->count_ * kLineBytes);
   if (!table->Add(files)) return nullptr;
   return table;
 }

@@ -32,11 +32,15 @@ TEST(ClusterHostsTest, TwoHostsWithKeysLeaveTheSameBytes) {
   const auto other = site.Start({"worker", "--master", "tcp://10.9.0.1:5801", "--spool", "probe",
                                  "--exit-on-stdin-eof", "--quiet"});
   const std::string pid = std::to_string(other->pid());
+  // On its way there the process is in the test's own namespace and then in the jail's.
   AwaitThat("the other host", [&] {
     std::error_code error;
     return fs::read_symlink("/proc/" + pid + "/ns/net", error) !=
                fs::read_symlink("/proc/self/ns/net", error) &&
-           jail->Run("ip link add here type veth peer name there netns " + pid);
+           jail->Run("test $(readlink /proc/" + pid +
+                     "/ns/net) != $(readlink /proc/self/ns/net) && "
+                     "ip link add here type veth peer name there netns " +
+                     pid);
   });
   ASSERT_TRUE(jail->Run("ip address add 10.9.0.1/24 dev here && ip link set here up"));
   const Words on_other = {"/usr/bin/nsenter", "-t", pid, "-n"};
