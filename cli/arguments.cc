@@ -53,6 +53,14 @@ std::string SeeHelp(const CommandSpec& command) {
 // A flag that is followed by another flag where its value should be: the parser would take that.
 Status CheckValues(const CommandSpec& command, const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    const auto is_switch = [&text = arguments[i]](const FlagSpec& flag) {
+      return flag.value.empty() && text.starts_with(flag.name + "=");
+    };
+    if (std::any_of(command.flags.begin(), command.flags.end(), is_switch)) {
+      return Status::InvalidArgument(
+          Printable(arguments[i]), ": ", arguments[i].substr(0, arguments[i].find('=')),
+          " takes no value; it is off where it is left out", SeeHelp(command));
+    }
     const auto takes_value = [&text = arguments[i]](const FlagSpec& flag) {
       return !flag.value.empty() &&
              (text == flag.name || (!flag.short_name.empty() && text == flag.short_name));

@@ -76,12 +76,15 @@ struct Book {
       content.Update(txn);
       content.Update("=" + std::to_string(amount_cents) + ";");
       if (amount_cents == std::numeric_limits<std::int64_t>::min()) {
-        return context.Fail("transaction " + std::string(txn) + " has an amount beyond int64");
+        return context.Fail("transaction " + std::string(txn) + " has the amount " +
+                            std::to_string(amount_cents) +
+                            ", whose credit is beyond int64; correct it in the input");
       }
       amount_cents < 0 ? refunds.Add(-amount_cents) : sales.Add(amount_cents);
     }
     if (sales.is_beyond() || refunds.is_beyond())
-      return context.Fail("the amounts of " + std::string(date) + " add up beyond int64");
+      return context.Fail("the amounts of " + std::string(date) +
+                          " add up beyond int64; look for one that is too large in the input");
     char hash[17];
     std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(content.Digest()));
     const std::string batch = std::string(date) + "-" + currency + "-" + hash;

@@ -320,8 +320,9 @@ Result<ExecutionResult> Execution::Run() {
   TaskTotals sums = totals();
   ExecutionResult result;
   MR_RETURN_IF_ERROR(rejects().Check(sums.records_read, /*is_final=*/true));
-  MR_ASSIGN_OR_RETURN(result.rejects_file, rejects().Write(options().output_directory, inputs(),
-                                                           AreInOrder(InputsMapped(graph()))));
+  MR_ASSIGN_OR_RETURN(result.rejects_file,
+                      rejects().Write(options().output_directory, inputs(),
+                                      AreInOrder(InputsMapped(graph())), options().memory_bytes));
   result.rejects = rejects().count();
   result.counters = std::move(sums.counters);
   result.records_in = sums.records_read;

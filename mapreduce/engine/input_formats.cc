@@ -107,7 +107,8 @@ Result<FileFormat> FormatOf(FileSystem& files, const InputSpec& spec, const Matc
         formats[first].name, ", ", shards[s].file.path, " is ", formats[s].name,
         "; read one of them at a time, or say which it is with --format");
   }
-  return first == shards.size() ? FileFormat() : formats[first];
+  if (first < shards.size()) return formats[first];
+  return shards.empty() ? Result<FileFormat>(FileFormat()) : DetectFormat(files, shards[0]);
 }
 
 // What the maps of one input look at.

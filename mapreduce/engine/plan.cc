@@ -92,17 +92,19 @@ Result<std::string> BaseDirectory(const std::vector<MatchedInput>& inputs) {
 }
 
 Status CheckUtf8(const proto::Plan& plan) {
-  const auto check = [](const std::string& what, const std::string& text) {
+  const auto check = [](const std::string& what, const std::string& text,
+                        const char* what_to_do = "rename it") {
     if (IsUtf8(text)) return Status::Ok();
     return Status::InvalidArgument(what, " '", Printable(text),
-                                   "' is not UTF-8, so no manifest can hold it; rename it");
+                                   "' is not UTF-8, so no manifest can hold it; ", what_to_do);
   };
   for (const proto::Parameter& parameter : plan.parameters()) {
-    MR_RETURN_IF_ERROR(check("the parameter " + parameter.name(), parameter.value()));
+    MR_RETURN_IF_ERROR(
+        check("the parameter " + parameter.name(), parameter.value(), "say another value"));
   }
   MR_RETURN_IF_ERROR(check("the working directory", plan.directory()));
   for (const proto::PlanInput& input : plan.inputs()) {
-    MR_RETURN_IF_ERROR(check("the format of " + input.name(), input.format()));
+    MR_RETURN_IF_ERROR(check("the format of " + input.name(), input.format(), "say another value"));
     for (const proto::InputShard& shard : input.shards()) {
       MR_RETURN_IF_ERROR(check("the input file", shard.path()));
     }

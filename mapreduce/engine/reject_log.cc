@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/engine/reject_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "mapreduce/engine/output_layout.h"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::size_t kTaskBytesInMemory = std::size_t{64} << 10;
 constexpr std::size_t kLogBytesInMemory = std::size_t{8} << 20;  // Of all tasks that are done.
+constexpr std::uint64_t kSorterBytesMin = std::uint64_t{4} << 20;
+constexpr std::uint64_t kSorterBytesMax = std::uint64_t{64} << 20;
 
 }  // namespace
 
@@ -141,14 +144,16 @@ Status RejectLog::EachPiece(F&& take) {
 
 Result<std::optional<OutputFileRecord>> RejectLog::Write(const std::string& directory,
                                                          const std::vector<ExecutionInput>& inputs,
-                                                         bool are_in_order) {
+                                                         bool are_in_order,
+                                                         std::uint64_t memory_bytes) {
   MutexLock lock(mutex_);
   if (count_ == 0) return std::optional<OutputFileRecord>();
   MR_ASSIGN_OR_RETURN(
       const std::unique_ptr<OutputFile> out,
       OutputFile::Create(files_, JoinPath(directory, kRejectsName), Compression::kNone));
   if (has_late_ || !are_in_order) {
-    RejectSorter sorter(files_, scratch_directory_ + "/rejects-sorted", inputs);
+    RejectSorter sorter(files_, scratch_directory_ + "/rejects-sorted", inputs,
+                        std::clamp(memory_bytes / 4, kSorterBytesMin, kSorterBytesMax));
     RowPieces rows;
     Status status;
     MR_RETURN_IF_ERROR(EachPiece([&](std::string_view piece) {

@@ -80,11 +80,11 @@ class RejectLog {
   RejectRows Take(std::uint64_t order);
 
   /// Writes them all, in order, as TSV: input, shard, offset, reason, raw. Nothing if there are
-  /// none.
+  /// none. Where they must be sorted for it, that takes a part of `memory_bytes`, the run's.
   /// `are_in_order`: map tasks came in the order of the inputs.
   Result<std::optional<OutputFileRecord>> Write(const std::string& directory,
                                                 const std::vector<ExecutionInput>& inputs,
-                                                bool are_in_order);
+                                                bool are_in_order, std::uint64_t memory_bytes);
 
  private:
   friend class TaskRejects;

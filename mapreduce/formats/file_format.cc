@@ -197,6 +197,10 @@ Result<FileFormat> DetectFormat(FileSystem& files, const Shard& shard) {
   if (is_log) return FileFormat();
   std::vector<std::string> names;
   for (const FormatDriver* driver : candidates) names.emplace_back(driver->name);
+  if (head.empty()) {
+    return Status::BadData(shard.file.path, ": is empty, which no file of ", Listed(names),
+                           " is; make it once more");
+  }
   return Status::InvalidArgument(shard.file.path, ": does not begin like any of ", Listed(names),
                                  "; say what it is with --format");
 }

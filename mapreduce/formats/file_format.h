@@ -114,6 +114,7 @@ std::string FormatSpec(const FileFormat& format);
 
 /// The format of a file by its name, and, where more than one has that ending or none has, by its
 /// first bytes; Parquet by both ends, where no ending is known. tsv, where nothing says otherwise.
+/// kBadData for an empty file with an ending whose formats have none such.
 Result<FileFormat> DetectFormat(FileSystem& files, const Shard& shard);
 
 /// Sets shard->layout where the format has one. kBadData, naming the file: it is not of this

@@ -259,9 +259,9 @@ Status ReadRowGroups(ParquetFile& file, const Shard& shard, const ShardLayout& l
 }
 
 Status Inspect(FileSystem& files, const FileFormat& /*format*/, Shard* shard) {
+  MR_RETURN_IF_ERROR(CheckEnds(files, *shard));
   if (const Result<const DuckDb*> library = DuckDb::Library(); !library.ok())
     return library.error().Annotate(shard->file.path);
-  MR_RETURN_IF_ERROR(CheckEnds(files, *shard));
   MR_ASSIGN_OR_RETURN(const auto file, ParquetFile::Open(*shard, kMemoryBytesMin));
   auto layout = std::make_shared<ShardLayout>();
   Dialect dialect;

@@ -288,6 +288,8 @@ Status Inspect(FileSystem& files, const FileFormat& format, Shard* shard) {
     shard->layout = std::make_shared<const ShardLayout>(std::move(layout));
     return {};
   }
+  if (head.empty())
+    return Status::BadData(path, ": is empty: a dump without rows has a header, too");
   std::optional<PostgresTableRequest> wanted;
   if (const std::string_view table = format.option(kTable, ""); !table.empty()) {
     MR_ASSIGN_OR_RETURN(wanted, PostgresTableRequest::Parse(table));

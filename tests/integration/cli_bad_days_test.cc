@@ -115,6 +115,24 @@ TEST_F(CliBadDaysTest, DamageIsNoReject) {
   }
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // They hold freed memory back.
+// Rejects of a reduce come in no order: all of them are sorted at the end.
+TEST_F(CliBadDaysTest, ManyLateRejectsStayWithinTheMemory) {
+  std::string lines;
+  for (int i = 0; i < 900'000; ++i)
+    lines += "same\tuser\tproduct\t" + std::to_string(i) + "\t2026-11-21\n";
+  Write("transactions.tsv", lines);
+  const ProcessResult run =
+      Run({"run", "accounting_import", "--input", "transactions.tsv", "--output", "out",
+           "--max-rejects", "100%", "--memory", "16M", "--parallel", "2"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::size_t end = run.err.find(" MiB peak memory");
+  ASSERT_NE(end, std::string::npos) << run.err;
+  const std::size_t begin = run.err.rfind(' ', end - 1) + 1;
+  EXPECT_LT(std::stod(run.err.substr(begin, end - begin)), 16 + 64) << run.err;
+}
+#endif
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // They take terabytes.
 // Tables and buffers reserve what --memory would let them be; the limit has the last word.
 TEST_F(CliBadDaysTest, AddressSpaceMayBeLimited) {

@@ -443,6 +443,28 @@ TEST_F(FormatsRunTest, FilesAreWhatTheirNamesAndContentsSay) {
   EXPECT_EQ(Read("out3/part-00000.tsv"), Read("out/part-00000.tsv"));
 }
 
+// An export that died at its first byte is no table without rows, where the format has a header.
+TEST_F(FormatsRunTest, AnEmptyFileIsWhatItsNameSays) {
+  for (const char* const name : {"e.sql", "e.parquet", "e.csv", "e.jsonl", "e.tsv", "e"})
+    Write(name, "");
+  for (const char* const name : {"e.sql", "e.parquet", "e.sql#plays"}) {
+    const ProcessResult run = Toplist(name, "refused");
+    EXPECT_EQ(run.exit_code, 65) << name << run.err;
+    EXPECT_THAT(run.err, HasSubstr("is empty"));
+  }
+  for (const char* const format : {"pgdump", "mysqldump", "parquet"})
+    EXPECT_EQ(Toplist("e", "refused", {"--format", format}).exit_code, 65) << format;
+  for (const char* const name : {"e.csv", "e.jsonl", "e.tsv", "e"}) {
+    const ProcessResult run = Toplist(name, std::string("out-") + name);
+    EXPECT_EQ(run.exit_code, 0) << name << run.err;
+  }
+  EXPECT_THAT(Run({"schema", "e.csv"}).out, HasSubstr("e.csv: csv"));
+  Write("whole.sql",
+        "CREATE TABLE `a` (\n  `track` text,\n  `country` text,\n  `ms_played` int\n);\n"
+        "INSERT INTO `a` VALUES ('x','SE',40000);\n");
+  EXPECT_EQ(Toplist("whole.sql", "refused", {"--input", "e.sql"}).exit_code, 65);
+}
+
 TEST_F(FormatsRunTest, DryRunSaysWhatIsNotSplit) {
   std::string text = "track,country,ms_played\n";
   for (int i = 0; i < 3000; ++i) text += "song,SE," + std::to_string(30'000 + i) + "\n";

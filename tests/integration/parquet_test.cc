@@ -206,7 +206,8 @@ class ParquetWithoutLibraryTest : public MillraceTest {
 
 TEST_F(ParquetWithoutLibraryTest, SaysHowToGetIt) {
   Write("plays.tsv", "t\tann\tsong\tSE\t40000\n");
-  Write("plays.parquet", "PAR1 whatever it is PAR1");
+  // Begins and ends as it should: a footer of 8 bytes, and its length.
+  Write("plays.parquet", "PAR1 footer.." + std::string("\x08\0\0\0", 4) + "PAR1");
   const std::vector<std::string> run = {"run", "toplist", "--output", "out"};
   for (const std::vector<std::string>& more :
        {std::vector<std::string>{"--input", "plays.parquet"},

@@ -73,7 +73,8 @@ TEST(ParseArgumentsTest, RefusesWhatItCannotPlace) {
               HasSubstr("--input lacks its value"));
   EXPECT_THAT(ErrorOf(ParseRun({"sort", "--output", "x", "--output", "y"})),
               HasSubstr("--output is given twice"));
-  EXPECT_NE(ErrorOf(ParseRun({"sort", "--force=maybe"})), "");
+  for (const char* const value : {"--force=maybe", "--force=false", "--force="})
+    EXPECT_THAT(ErrorOf(ParseRun({"sort", value})), HasSubstr("--force takes no value"));
 }
 
 TEST(ParseArgumentsTest, ShortNameIsTheSameFlag) {

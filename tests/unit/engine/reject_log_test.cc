@@ -13,6 +13,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr std::uint64_t kMemoryBytes = std::uint64_t{64} << 20;
+
 class RejectLogTest : public ::testing::Test {
  protected:
   static Status Add(TaskRejects& task, std::uint64_t offset, std::string_view raw = "raw") {
@@ -33,7 +35,7 @@ TEST_F(RejectLogTest, WritesTasksInOrderWhoeverEndsFirst) {
   EXPECT_TRUE(Add(second, 21, "tab\there\n").ok());
   EXPECT_TRUE(second.Close().ok());
   EXPECT_TRUE(first.Close().ok());
-  const auto file = log.Write(folder_.path(), {}, true);
+  const auto file = log.Write(folder_.path(), {}, true, kMemoryBytes);
   ASSERT_TRUE(file.ok() && file->has_value());
   EXPECT_EQ((*file)->records, 3u);
   EXPECT_EQ(ReadContent(folder_.Path("_rejects.tsv")), Row(1) + Row(20) + Row(21, "tab\\there\\n"));
@@ -44,7 +46,7 @@ TEST_F(RejectLogTest, WithoutRejectsThereIsNoFile) {
   TaskRejects task(log, 0);
   EXPECT_TRUE(task.Close().ok());
   EXPECT_TRUE(log.Check(0, /*is_final=*/true).ok());
-  const auto file = log.Write(folder_.path(), {}, true);
+  const auto file = log.Write(folder_.path(), {}, true, kMemoryBytes);
   ASSERT_TRUE(file.ok());
   EXPECT_FALSE(file->has_value());
 }
@@ -68,7 +70,7 @@ TEST_F(RejectLogTest, ManyRejectsDoNotStayInMemory) {
     on_disk += entry.file_size();
   }
   EXPECT_GT(on_disk, expected.size() - (9 << 20));
-  ASSERT_TRUE(log.Write(folder_.NewFolder("out"), {}, true).ok());
+  ASSERT_TRUE(log.Write(folder_.NewFolder("out"), {}, true, kMemoryBytes).ok());
   EXPECT_TRUE(ReadContent(folder_.Path("out-1/_rejects.tsv")) == expected);
 }
 
