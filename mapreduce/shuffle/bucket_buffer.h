@@ -71,9 +71,9 @@ class BucketBuffer {
   std::vector<Cursor> cursors_;
   std::vector<BucketRun::Bucket> buckets_;
   VirtualBuffer arena_;
-  std::uint64_t used_ = 0;  // Of the arena.
-  std::uint64_t populated_ = 0;
-  std::uint64_t charged_ = 0;  // For it, and for IndexBytes().
+  std::uint64_t used_ = 0;       // Of the arena.
+  std::uint64_t populated_ = 0;  // So much of it has its pages.
+  std::uint64_t charged_ = 0;    // For it, and for IndexBytes().
   std::size_t record_count_ = 0;
   std::size_t record_count_max_ = 0;  // No bucket has more.
 };
