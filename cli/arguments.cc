@@ -50,11 +50,14 @@ std::string SeeHelp(const CommandSpec& command) {
   return "; see `millrace " + command.name + " --help`";
 }
 
-// A flag that is followed by another flag where its value should be: the parser would take that.
+// What the parser would take: a flag that is followed by another flag where its value should be,
+// and a switch with a value.
 Status CheckValues(const CommandSpec& command, const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
     const auto is_switch = [&text = arguments[i]](const FlagSpec& flag) {
-      return flag.value.empty() && text.starts_with(flag.name + "=");
+      const std::string name = text.substr(0, text.find('='));
+      return flag.value.empty() && name.size() < text.size() &&
+             (name == flag.name || (!flag.short_name.empty() && name == flag.short_name));
     };
     if (std::any_of(command.flags.begin(), command.flags.end(), is_switch)) {
       return Status::InvalidArgument(

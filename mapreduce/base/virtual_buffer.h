@@ -18,7 +18,7 @@ inline constexpr std::size_t kPopulateBytesMin = std::size_t{32} << 10;
 /// Has the pages of [begin, begin + bytes) there, to be written: for memory that is about to be
 /// filled, all of it. One call costs less than a fault for each page; and where a page is first
 /// read, as of a hash table, there are two faults, an interrupt on every processor and, before
-/// Linux 6.13, no huge page (toplist: 11 % of the time, listeners 6 %, wordcount 5 %). Does nothing
+/// Linux 6.13, no huge page (toplist: 2 to 11 % of the time, by how busy the host is). Does nothing
 /// for less than kPopulateBytesMin, nor before Linux 5.14. Requires: the memory is mapped.
 /// Thread-safe.
 void PopulatePages(char* begin, std::size_t bytes);

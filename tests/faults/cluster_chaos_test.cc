@@ -236,7 +236,7 @@ TEST_P(ClusterFaultTest, MasterThatIsKilledAllTheTimeGetsTheRunDone) {
   int kills = 0;
   while (!client_->HasEnded() && kills < 100 && !HasFailure()) {
     // It lives so long, whatever it is at then.
-    std::this_thread::sleep_for(milliseconds(150 + 50 * (kills % 4)));
+    std::this_thread::sleep_for(milliseconds(150 + 50 * (kills % 4)));  // Its life.
     site_.master().Kill();
     ++kills;
     site_.StartMaster();

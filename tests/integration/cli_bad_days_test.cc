@@ -181,7 +181,7 @@ TEST_F(CliBadDaysTest, CodeThatDoesNotReturnIsEndedAfterAWhileOrASecondSignal) {
     if (twice) {
       // Two of a kind that wait together are one to the kernel: the first has to be taken before
       // the second comes, and it leaves nothing that a test could wait for.
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));  // Until it is taken.
       run.Kill(SIGINT);
     }
     const ProcessResult result = run.Wait();
