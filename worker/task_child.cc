@@ -16,6 +16,7 @@
 #include <cstring>
 #include <utility>
 
+#include "mapreduce/io/memory_file.h"
 #include "worker/sandbox.h"
 #include "worker/task_codec.h"
 #include "worker/task_orphans.h"
@@ -39,11 +40,9 @@ Status NoMemory(const char* what) {
   return Status::ResourceLimit("no memory for a child's ", what, ": ", std::strerror(errno));
 }
 
-int MakeMemory(const char* name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
-
 // Bytes that whoever has the descriptor can only read.
 Result<Descriptor> SealedBytes(const std::string& bytes) {
-  Descriptor memory(MakeMemory("assignment"));
+  Descriptor memory = MakeMemoryFile("assignment");
   if (memory.get() < 0) return NoMemory("assignment");
   for (std::size_t done = 0; done < bytes.size();) {
     const ssize_t written = write(memory.get(), bytes.data() + done, bytes.size() - done);
@@ -51,17 +50,16 @@ Result<Descriptor> SealedBytes(const std::string& bytes) {
     if (written < 0) return NoMemory("assignment");
     done += static_cast<std::size_t>(written);
   }
-  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-  if (fcntl(memory.get(), F_ADD_SEALS, kSeals) != 0) return NoMemory("assignment");
+  if (!SealMemoryFile(memory.get(), kReadOnlySeals)) return NoMemory("assignment");
   return memory;
 }
 
 // Of a fixed size: a child that cuts it off would else crash us.
 Result<Descriptor> SharedBytes(std::size_t size) {
-  Descriptor memory(MakeMemory("progress"));
+  Descriptor memory = MakeMemoryFile("progress");
   constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   if (memory.get() < 0 || ftruncate(memory.get(), static_cast<off_t>(size)) != 0 ||
-      fcntl(memory.get(), F_ADD_SEALS, kSeals) != 0)
+      !SealMemoryFile(memory.get(), kSeals))
     return NoMemory("progress");
   return memory;
 }
@@ -132,7 +130,7 @@ Status TaskChild::Spawn(const TaskAssignment& assignment, const TaskChildOptions
   MR_ASSIGN_OR_RETURN(const std::string frame, EncodeAssignment(assignment));
   MR_ASSIGN_OR_RETURN(const Descriptor assigned, SealedBytes(frame));
   MR_ASSIGN_OR_RETURN(const Descriptor progress, SharedBytes(sizeof(SharedRecord)));
-  answer_fd_.emplace(MakeMemory("answer"));
+  answer_fd_.emplace(MakeMemoryFile("answer"));
   if (answer_fd_->get() < 0) return NoMemory("answer");
   void* const page =
       mmap(nullptr, sizeof(SharedRecord), PROT_READ | PROT_WRITE, MAP_SHARED, progress.get(), 0);

@@ -15,11 +15,11 @@
 #include "mapreduce/base/size.h"
 #include "mapreduce/engine/utf8.h"
 #include "mapreduce/io/errno_status.h"
+#include "mapreduce/io/memory_file.h"
 
 namespace millrace {
 namespace {
 
-constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 constexpr std::size_t kMemoryNameBytesMax = 200;  // The kernel's limit is 249.
 
@@ -67,17 +67,17 @@ Result<std::shared_ptr<const ModuleImage>> ModuleImage::Read(const std::string& 
                                    ", more than the ", FormatBytes(kBytesMax), " it may have");
   }
   const std::string name = path.substr(path.rfind('/') + 1).substr(0, kMemoryNameBytesMax);
-  Descriptor memory(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Descriptor memory = MakeMemoryFile(name.c_str());
   if (memory.get() < 0) return NoMemory(path, errno);
   MR_RETURN_IF_ERROR(CopyTo(memory.get(), file.get(), bytes, path));
-  if (::fcntl(memory.get(), F_ADD_SEALS, kSeals) != 0) return NoMemory(path, errno);
+  if (!SealMemoryFile(memory.get(), kReadOnlySeals)) return NoMemory(path, errno);
   return Adopt(std::move(memory), path);
 }
 
 Result<std::shared_ptr<const ModuleImage>> ModuleImage::Adopt(Descriptor memory, std::string name) {
   struct stat info {};
   const int seals = ::fcntl(memory.get(), F_GET_SEALS);
-  if (seals < 0 || (seals & kSeals) != kSeals || ::fstat(memory.get(), &info) != 0)
+  if (seals < 0 || (seals & kReadOnlySeals) != kReadOnlySeals || ::fstat(memory.get(), &info) != 0)
     return Status::Corrupt("the module ", Printable(name), " is not in memory that is sealed");
   std::string_view bytes;
   if (info.st_size > 0) {
