@@ -20,15 +20,16 @@ namespace {
 
 constexpr std::size_t kCapacityMin = 1024;
 constexpr std::size_t kLineBytes = 64;                      // Of the cache.
-constexpr std::size_t kLargeBytes = std::size_t{32} << 20;  // Then it grows in smaller steps.
+constexpr std::size_t kLargeBytes = std::size_t{32} << 20;  // It grows later and less.
 constexpr std::size_t kShortBytesMax = 15;
 constexpr std::size_t kMiddleBytesMax = 31;
 constexpr std::size_t kOverReadBytes = 64;  // Behind tables and arenas: words are loaded whole.
 constexpr std::uint64_t kArenaChargeStep = std::uint64_t{256} << 10;
 
-// A table grows when 5/8 are taken; where the budget has no room for a larger one, it fills up to
-// 13/16 before it is sealed.
-std::size_t LimitOf(std::size_t capacity) { return capacity / 8 * 5; }
+// Where the budget has no room for a larger table, it fills up to 13/16 before it is sealed.
+std::size_t LimitOf(std::size_t capacity, std::size_t cell_bytes) {
+  return capacity * cell_bytes < kLargeBytes ? capacity / 8 * 5 : capacity / 4 * 3;
+}
 std::size_t LastLimitOf(std::size_t capacity) { return capacity / 16 * 13; }
 
 // The next capacity with room for `count` keys.
@@ -41,7 +42,7 @@ std::size_t Grown(std::size_t capacity, std::size_t cell_bytes, std::size_t coun
     } else {
       capacity = capacity * cell_bytes < kLargeBytes ? 2 * capacity : capacity / 2 * 3;
     }
-  } while (LimitOf(capacity) < count);
+  } while (LimitOf(capacity, cell_bytes) < count);
   return capacity;
 }
 
@@ -333,7 +334,7 @@ template <std::size_t kKeyBytes>
   PopulatePages(tier.cells.data() + old_bytes, bytes - old_bytes);
   SpreadCells<kKeyBytes>(tier, capacity);
   tier.capacity = capacity;
-  tier.limit = LimitOf(capacity);
+  tier.limit = LimitOf(capacity, tier.cell_bytes);
   return true;
 }
 
@@ -417,7 +418,7 @@ Result<bool> CombiningTable::EnsureLongRoom(std::size_t more, std::size_t arena_
   lease_.Shrink(ChargeOf(long_, long_.capacity));
   long_.cells = *std::move(larger);
   long_.capacity = capacity;
-  long_.limit = LimitOf(capacity);
+  long_.limit = LimitOf(capacity, long_.cell_bytes);
   return true;
 }
 
