@@ -29,7 +29,7 @@ template <class V>
 struct Sourced {
   V value{};
   Origin origin;
-  MR_FIELDS(Sourced, value, origin)
+  MR_FIELDS(Sourced, origin, value)
 };
 
 namespace api_internal {

@@ -14,10 +14,10 @@
 namespace millrace {
 namespace {
 
-// For the rebuilt keys of a batch: as much as its views take. A merge may have thousands of
+// For what of a batch is put together: as much as its views take. A merge may have thousands of
 // cursors.
-constexpr std::size_t kKeyRoom = RecordDecoder::kViewBytes;
-static_assert(MemoryRun::kCursorBytes >= RecordDecoder::kViewBytes + kKeyRoom + 1024);
+constexpr std::size_t kRebuiltRoom = RecordDecoder::kViewBytes;
+static_assert(MemoryRun::kCursorBytes >= RecordDecoder::kViewBytes + kRebuiltRoom + 1024);
 
 }  // namespace
 
@@ -205,7 +205,7 @@ class BlockCursor final : public RunCursor {
   RangeSlicer slicer_;
   const MemoryRun::Block* block_;
   const MemoryRun::Block* end_;
-  RecordDecoder decoder_{kKeyRoom};
+  RecordDecoder decoder_{kRebuiltRoom};
 };
 
 std::unique_ptr<RunCursor> MemoryRun::Read(const KeyRange& range) const {

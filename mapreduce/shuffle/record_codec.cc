@@ -18,9 +18,12 @@ constexpr std::size_t kBatchRecords = RecordDecoder::kViewBytes / sizeof(RecordV
 static_assert(kBatchRecords == 64);
 constexpr std::uint32_t kLastKeyBytesMin = 256;
 constexpr std::uint32_t kKeyBytesPerShared = 16;
-constexpr std::uint32_t kRebuiltKeyBytesMax = RecordDecoder::kViewBytes / 2;
+constexpr std::uint32_t kRebuiltBytesMax = RecordDecoder::kViewBytes / 2;
+// In the lengths' first number, below what is shared.
+constexpr std::uint64_t kSameLengths = 1, kHasHead = 2;
+constexpr int kFormBits = 2;
 
-// How many bytes, from byte 8 on, two keys share; their first 8 bytes are equal.
+// How many bytes two strings share of `shorter`; their first 8 bytes are equal.
 std::uint32_t SharedBehindPrefix(const char* a, const char* b, std::uint32_t shorter) {
   std::uint32_t i = 8;
   for (; i + 8 <= shorter; i += 8) {
@@ -40,7 +43,7 @@ RecordEncoder::Comparison RecordEncoder::Compare(const RecordView& record) const
   const auto worth_sharing = [&](std::uint32_t shared) {
     if (shared == record.key_bytes) return shared;  // The reader has it.
     const bool is_worth_it =
-        shared >= record.key_bytes / kKeyBytesPerShared && record.key_bytes <= kRebuiltKeyBytesMax;
+        shared >= record.key_bytes / kKeyBytesPerShared && record.key_bytes <= kRebuiltBytesMax;
     return is_worth_it ? shared : 0;
   };
   if (const std::uint64_t difference = record.prefix ^ last_prefix_; difference != 0) {
@@ -55,31 +58,55 @@ RecordEncoder::Comparison RecordEncoder::Compare(const RecordView& record) const
                                            static_cast<unsigned char>(last_key_[shared])};
 }
 
+// How many bytes the value shares with the last whole one; 0 where it is not worth it: like the
+// key's, they are put together anew. It is asked of each record: sort, whose values share nothing,
+// shall not notice.
+inline std::uint32_t RecordEncoder::HeadOf(const RecordView& record) const {
+  const std::uint32_t half = record.value_bytes / 2;
+  if (half < kHeadBytesMin || half > whole_value_bytes_) return 0;
+  if (LoadBig64(record.value + half - 8) != LoadBig64(whole_value_ + half - 8)) return 0;
+  if (record.value_bytes > kRebuiltBytesMax) return 0;
+  if (LoadBig64(record.value) != LoadBig64(whole_value_)) return 0;
+  const std::uint32_t head = SharedBehindPrefix(record.value, whole_value_,
+                                                std::min(record.value_bytes, whole_value_bytes_));
+  return head >= half ? head : 0;
+}
+
 char* RecordEncoder::Put(char* to, const RecordView& record, std::uint32_t shared) {
+  const std::uint32_t head = HeadOf(record);
+  std::uint64_t shared_and_form = std::uint64_t{shared} << kFormBits;
+  if (head != 0) shared_and_form |= kHasHead;
   if (record.key_bytes != last_key_bytes_ || record.value_bytes != last_value_bytes_) {
-    to = PutVarint(to, std::uint64_t{shared} << 1);
+    to = PutVarint(to, shared_and_form);
     to = PutVarint(to, record.key_bytes - shared);
     to = PutVarint(to, record.value_bytes);
   } else {
-    to = PutVarint(to, std::uint64_t{shared} << 1 | 1);
+    to = PutVarint(to, shared_and_form | kSameLengths);
   }
-  return PutTail(to, record, shared);
+  if (head != 0) to = PutVarint(to, head);
+  return PutTail(to, record, shared, head);
 }
 
 char* RecordEncoder::PutFirst(char* to, const RecordView& record) {
   to = PutVarint(to, 0);
   to = PutVarint(to, record.key_bytes);
   to = PutVarint(to, record.value_bytes);
-  return PutTail(to, record, 0);
+  return PutTail(to, record, 0, 0);
 }
 
-inline char* RecordEncoder::PutTail(char* to, const RecordView& record, std::uint32_t shared) {
+inline char* RecordEncoder::PutTail(char* to, const RecordView& record, std::uint32_t shared,
+                                    std::uint32_t head) {
   const std::uint32_t unshared = record.key_bytes - shared;
   if (unshared != 0) CopyShort(to, record.key + shared, unshared);  // The key may be null.
   to += unshared;
-  if (record.value_bytes != 0) CopyShort(to, record.value, record.value_bytes);  // May be null.
+  const std::uint32_t value_tail = record.value_bytes - head;
+  if (value_tail != 0) CopyShort(to, record.value + head, value_tail);  // May be null.
+  if (head == 0) {
+    whole_value_ = to;
+    whole_value_bytes_ = record.value_bytes;
+  }
   Note(record, shared);
-  return to + record.value_bytes;
+  return to + value_tail;
 }
 
 // Keeps the key; its first `shared` bytes are there already.
@@ -110,50 +137,65 @@ void RecordDecoder::Begin(const char* payload, const char* end, std::uint32_t co
   last_key_ = nullptr;
   last_key_bytes_ = 0;
   last_value_bytes_ = std::numeric_limits<std::size_t>::max();  // No record is so long.
+  whole_value_ = nullptr;
+  whole_value_bytes_ = 0;
 }
 
-// A batch ends early where the room for rebuilt keys does: keys that share megabytes would fill
-// any memory.
+// A batch ends early where the room does for what is put together: keys that share megabytes would
+// fill any memory.
 std::optional<std::span<const RecordView>> RecordDecoder::Next() {
   if (views_.empty()) views_.resize(kBatchRecords);
-  char* key_to = KeepLastKey();
+  char* to = KeepLastKey();
   const std::size_t count_max = std::min<std::size_t>(records_left_, kBatchRecords);
   std::size_t count = 0;
   while (count < count_max) {
     Lengths lengths;
     const char* const tail = GetLengths(at_, &lengths);
     if (tail == nullptr) return std::nullopt;
-    const auto& [shared, unshared, value_bytes] = lengths;
+    const auto& [shared, unshared, value_bytes, head] = lengths;
     const auto room = static_cast<std::uint64_t>(end_ - tail);
-    if (shared > last_key_bytes_ || unshared > room || value_bytes > room - unshared ||
-        shared + unshared > kKeyBytesMax) {
+    const std::uint64_t value_tail = value_bytes - head;  // Too much where the head is too long.
+    if (shared > last_key_bytes_ || unshared > room || value_tail > room - unshared ||
+        head > whole_value_bytes_ || shared + unshared > kKeyBytesMax) {
       return std::nullopt;
     }
     const auto key_bytes = static_cast<std::size_t>(shared + unshared);
-    const char* key;
-    if (shared == 0) {
-      key = tail;
-    } else if (key_bytes == shared && shared == last_key_bytes_) {
-      key = last_key_;
-    } else {
-      if (key_bytes > static_cast<std::size_t>(keys_.get() + keys_bytes_ - key_to)) {
+    const bool has_key = shared == 0 || (unshared == 0 && shared == last_key_bytes_);
+    if (!has_key || head != 0) {
+      const std::size_t bytes = key_bytes + (head == 0 ? 0 : static_cast<std::size_t>(value_bytes));
+      if (bytes > static_cast<std::size_t>(rebuilt_.get() + rebuilt_bytes_ - to)) {
         if (count > 0) break;
-        key_to = GrowKeys(key_bytes);
+        to = Grow(bytes);
       }
-      CopyShort(key_to, last_key_, shared);
-      CopyShort(key_to + shared, tail, unshared);
-      key = key_to;
-      key_to += key_bytes;
+    }
+    const char* key;
+    if (has_key) {
+      key = shared == 0 ? tail : last_key_;
+    } else {
+      CopyShort(to, last_key_, shared);
+      CopyShort(to + shared, tail, unshared);
+      key = to;
+      to += key_bytes;
+    }
+    const char* value = tail + unshared;
+    if (head == 0) {
+      whole_value_ = value;
+      whole_value_bytes_ = static_cast<std::size_t>(value_bytes);
+    } else {
+      std::memcpy(to, whole_value_, head);
+      CopyShort(to + head, value, value_tail);
+      value = to;
+      to += value_bytes;
     }
     // A key that was just put together would be waited for (4 % of merging 15 M listeners).
     const std::uint64_t prefix =
         shared >= 8 && count > 0 ? views_[count - 1].prefix : KeyPrefix(key, key_bytes);
-    views_[count++] = {prefix, key, tail + unshared, static_cast<std::uint32_t>(key_bytes),
+    views_[count++] = {prefix, key, value, static_cast<std::uint32_t>(key_bytes),
                        static_cast<std::uint32_t>(value_bytes)};
     last_key_ = key;
     last_key_bytes_ = key_bytes;
     last_value_bytes_ = static_cast<std::size_t>(value_bytes);
-    at_ = tail + unshared + value_bytes;
+    at_ = tail + unshared + value_tail;
   }
   records_left_ -= static_cast<std::uint32_t>(count);
   return std::span<const RecordView>(views_.data(), count);
@@ -165,41 +207,45 @@ inline const char* RecordDecoder::GetLengths(const char* from, Lengths* lengths)
   std::uint64_t shared_and_form;
   from = GetVarint(from, end_, &shared_and_form);
   if (from == nullptr) return nullptr;
-  lengths->shared = shared_and_form >> 1;
-  if ((shared_and_form & 1) != 0) [[likely]] {
+  lengths->shared = shared_and_form >> kFormBits;
+  lengths->head = 0;
+  if ((shared_and_form & kSameLengths) != 0) [[likely]] {
     lengths->unshared = last_key_bytes_ - lengths->shared;
     lengths->value_bytes = last_value_bytes_;
-    return from;
+  } else {
+    from = GetVarint(from, end_, &lengths->unshared);
+    if (from != nullptr) from = GetVarint(from, end_, &lengths->value_bytes);
   }
-  from = GetVarint(from, end_, &lengths->unshared);
-  if (from != nullptr) from = GetVarint(from, end_, &lengths->value_bytes);
+  if ((shared_and_form & kHasHead) != 0 && from != nullptr)
+    from = GetVarint(from, end_, &lengths->head);
   return from;
 }
 
-// Starts a new batch in keys_: its bytes are free but for the last key, which moves to the front.
-// Returns where the next key goes.
+// Starts a new batch in rebuilt_: its bytes are free but for the last key, which moves to the
+// front. Returns where the next one goes.
 char* RecordDecoder::KeepLastKey() {
-  if (keys_ == nullptr) {
-    keys_ = std::make_unique_for_overwrite<char[]>(key_room_ + RecordEncoder::kCopySlack);
-    keys_bytes_ = key_room_;
+  if (rebuilt_ == nullptr) {
+    rebuilt_ = std::make_unique_for_overwrite<char[]>(room_ + RecordEncoder::kCopySlack);
+    rebuilt_bytes_ = room_;
   }
-  const bool is_in_keys = std::less_equal<>{}(static_cast<const char*>(keys_.get()), last_key_) &&
-                          std::less<>{}(last_key_, keys_.get() + keys_bytes_);
-  if (!is_in_keys) return keys_.get();
-  std::memmove(keys_.get(), last_key_, last_key_bytes_);
-  last_key_ = keys_.get();
-  return keys_.get() + last_key_bytes_;
+  const bool is_rebuilt =
+      std::less_equal<>{}(static_cast<const char*>(rebuilt_.get()), last_key_) &&
+      std::less<>{}(last_key_, rebuilt_.get() + rebuilt_bytes_);
+  if (!is_rebuilt) return rebuilt_.get();
+  std::memmove(rebuilt_.get(), last_key_, last_key_bytes_);
+  last_key_ = rebuilt_.get();
+  return rebuilt_.get() + last_key_bytes_;
 }
 
-// Room for one more key behind the last one, of which no view exists in this batch.
-char* RecordDecoder::GrowKeys(std::size_t key_bytes) {
-  const std::size_t larger_bytes = last_key_bytes_ + key_bytes;
+// Room for `bytes` more behind the last key, of which no view exists in this batch.
+char* RecordDecoder::Grow(std::size_t bytes) {
+  const std::size_t larger_bytes = last_key_bytes_ + bytes;
   auto larger = std::make_unique_for_overwrite<char[]>(larger_bytes + RecordEncoder::kCopySlack);
   std::memcpy(larger.get(), last_key_, last_key_bytes_);
-  keys_ = std::move(larger);
-  keys_bytes_ = larger_bytes;
-  last_key_ = keys_.get();
-  return keys_.get() + last_key_bytes_;
+  rebuilt_ = std::move(larger);
+  rebuilt_bytes_ = larger_bytes;
+  last_key_ = rebuilt_.get();
+  return rebuilt_.get() + last_key_bytes_;
 }
 
 }  // namespace millrace

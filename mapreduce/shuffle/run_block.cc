@@ -11,12 +11,12 @@
 namespace millrace {
 namespace {
 
-constexpr std::size_t kKeyRoom = std::size_t{16} << 10;  // For the rebuilt keys of a batch.
+constexpr std::size_t kRebuiltRoom = std::size_t{16} << 10;  // For what of a batch is rebuilt.
 
 }  // namespace
 
 RunBlockCursor::RunBlockCursor(const KeyRange& range, std::uint64_t file_id)
-    : slicer_(range), file_id_(file_id), decoder_(kKeyRoom) {}
+    : slicer_(range), file_id_(file_id), decoder_(kRebuiltRoom) {}
 
 Result<bool> RunBlockCursor::Next(std::span<const RecordView>* batch) {
   *batch = {};

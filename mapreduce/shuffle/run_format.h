@@ -7,7 +7,7 @@
 //
 //   file    := magic:u32 version:u32 file_id:u64 block* index footer
 //   block   := payload_bytes:u32 record_count:u32 codec:u32 zero:u32 hash:u64 payload
-//   payload := (lengths key_tail value)*   (record_codec.h)
+//   payload := (lengths key_tail value_tail)*   (record_codec.h)
 //   index   := (block_offset:u64 key_bytes:varint first_key)*, of a key at most 256 bytes
 //   footer  := index_offset:u64 record_count:u64 hash:u64 version:u32 magic:u32
 //
@@ -26,7 +26,7 @@
 namespace millrace {
 
 inline constexpr std::uint32_t kRunMagic = 0x4E52524D;  // The bytes "MRRN".
-inline constexpr std::uint32_t kRunVersion = 2;
+inline constexpr std::uint32_t kRunVersion = 3;
 inline constexpr std::size_t kRunHeaderBytes = 16;
 inline constexpr std::size_t kRunFooterBytes = 32;
 

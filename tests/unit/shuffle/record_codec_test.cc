@@ -15,7 +15,7 @@ using namespace std::string_view_literals;
 
 /// "key=value" for each record, or nothing where the bytes are no such records.
 std::optional<std::vector<std::string>> Decode(std::string_view payload, std::uint32_t count) {
-  RecordDecoder decoder(/*key_room=*/64);
+  RecordDecoder decoder(/*room=*/64);
   decoder.Begin(payload.data(), payload.data() + payload.size(), count);
   std::vector<std::string> records;
   while (decoder.records_left() > 0) {
@@ -30,16 +30,21 @@ std::optional<std::vector<std::string>> Decode(std::string_view payload, std::ui
 
 using Records = std::vector<std::string>;
 
-TEST(RecordCodecTest, BothFormsOfLengthsAreRead) {
+TEST(RecordCodecTest, AllFormsOfLengthsAreRead) {
   EXPECT_EQ(Decode("\0\2\1ab1"sv, 1), Records{"ab=1"});
-  EXPECT_EQ(Decode("\0\2\1ab1\3c2\5\x33"sv, 3), (Records{"ab=1", "ac=2", "ac=3"}));
-  EXPECT_EQ(Decode("\0\2\1ab1\4\1\0c"sv, 2), (Records{"ab=1", "abc="}));
+  EXPECT_EQ(Decode("\0\2\1ab1\5c2\x09\x33"sv, 3), (Records{"ab=1", "ac=2", "ac=3"}));
+  EXPECT_EQ(Decode("\0\2\1ab1\x08\1\0c"sv, 2), (Records{"ab=1", "abc="}));
+  // The second and third value take their heads from the first, the last one from the fourth.
+  EXPECT_EQ(Decode("\0\1\3axyz\3\2bu\2\1\2\2c\0\1\3dpqr\3\1est"sv, 5),
+            (Records{"a=xyz", "b=xyu", "c=xy", "d=pqr", "e=pst"}));
 }
 
 TEST(RecordCodecTest, LengthsThatCannotBeAreDamage) {
   for (const std::string_view second :
-       {"\7"sv, "\7xxxxx"sv, "\6\1\1x1"sv, "\3c"sv, "\3"sv, "\2\1"sv,
-        "\x83\x80\x80\x80\x80\x80\x80\x80\x80\1c2"sv, ""sv}) {
+       {"\x0d"sv, "\x0dxxxxx"sv, "\x0c\1\1x1"sv, "\5c"sv, "\5"sv, "\4\1"sv,
+        "\x85\x80\x80\x80\x80\x80\x80\x80\x80\1c2"sv, ""sv,
+        // Heads: longer than the value, than the whole one, than any, and none at all.
+        "\7\2c"sv, "\6\1\2\2c"sv, "\7\xff\xff\xff\xff\xff\xff\xff\xff\xff\1c"sv, "\7"sv}) {
     EXPECT_EQ(Decode(std::string("\0\2\1ab1"sv) + std::string(second), 2), std::nullopt) << second;
   }
   // Nothing comes before the first: it can't be as long as that.

@@ -81,12 +81,12 @@ TEST_F(RunFileTest, HasTheBytesOfTheDocumentedFormat) {
   const RunInfo info = Write({{"apple", "1"}, {"apply", ""}}, {.file_id = 0x0102030405060708});
   const std::string file = FileBytes(info.path);
   ASSERT_EQ(file.size(), 16u + 24 + 9 + 5 + (8 + 1 + 5) + 32 - 1);
-  EXPECT_EQ(file.substr(0, 16), std::string("MRRN\2\0\0\0\x08\7\6\5\4\3\2\1", 16));
+  EXPECT_EQ(file.substr(0, 16), std::string("MRRN\3\0\0\0\x08\7\6\5\4\3\2\1", 16));
   EXPECT_EQ(file.substr(16, 16), std::string("\x0D\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0", 16));
-  EXPECT_EQ(file.substr(40, 13), std::string("\0\5\1apple1\x08\1\0y", 13));
+  EXPECT_EQ(file.substr(40, 13), std::string("\0\5\1apple1\x10\1\0y", 13));
   EXPECT_EQ(file.substr(53, 14), std::string("\x10\0\0\0\0\0\0\0\5apple", 14));
   EXPECT_EQ(file.substr(67, 16), std::string("\x35\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16));
-  EXPECT_EQ(file.substr(91), std::string("\2\0\0\0MRRN", 8));
+  EXPECT_EQ(file.substr(91), std::string("\3\0\0\0MRRN", 8));
 }
 
 TEST_F(RunFileTest, BlocksKeepToTheirSize) {
@@ -97,10 +97,29 @@ TEST_F(RunFileTest, BlocksKeepToTheirSize) {
   EXPECT_EQ(offsets.back(), IndexOffset(file));
   for (std::size_t i = 1; i < offsets.size(); ++i) {
     EXPECT_LE(offsets[i] - offsets[i - 1], 1000u);
-    if (i + 1 < offsets.size()) {
-      EXPECT_GE(offsets[i] - offsets[i - 1], 850u);
+    if (i + 1 < offsets.size()) {  // The next record has 200 bytes at most, as a whole.
+      EXPECT_GE(offsets[i] - offsets[i - 1], 800u);
     }
   }
+}
+
+// As those of Sourced records, which say where they were read.
+TEST_F(RunFileTest, ValuesShareTheirHeads) {
+  std::vector<Record> records;
+  for (int i = 1000; i < 3000; ++i) {
+    const std::string number = std::to_string(i);
+    records.push_back({number, "/data/2026-11-01/users-00000-of-00016.tsv" + number + "\tname"});
+  }
+  const RunInfo info = Write(records, {});
+  std::vector<Record> read;
+  ASSERT_TRUE(ReadRun(info, &read).ok());
+  EXPECT_EQ(read, records);
+  EXPECT_LT(info.file_bytes, records.size() * (4 + 4 + 10));
+  // A name that changes: each value shares the one before only as long as that stays.
+  for (std::size_t i = 0; i < records.size(); ++i) records[i].value[i / 100] = '!';
+  read.clear();
+  ASSERT_TRUE(ReadRun(Write(records, {}), &read).ok());
+  EXPECT_EQ(read, records);
 }
 
 TEST_F(RunFileTest, AnEmptyRunHasNoRecords) {
