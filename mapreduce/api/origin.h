@@ -29,7 +29,7 @@ template <class V>
 struct Sourced {
   V value{};
   Origin origin;
-  MR_FIELDS(Sourced, origin, value)
+  MR_FIELDS(Sourced, origin, value)  // The names of input and shard first: see record_codec.h.
 };
 
 namespace api_internal {

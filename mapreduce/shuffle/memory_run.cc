@@ -17,7 +17,7 @@ namespace {
 // For what of a batch is put together: as much as its views take. A merge may have thousands of
 // cursors.
 constexpr std::size_t kRebuiltRoom = RecordDecoder::kViewBytes;
-static_assert(MemoryRun::kCursorBytes >= RecordDecoder::kViewBytes + kRebuiltRoom + 1024);
+static_assert(MemoryRun::kCursorBytes >= RecordDecoder::kViewBytes + kRebuiltRoom + 2048);
 
 }  // namespace
 

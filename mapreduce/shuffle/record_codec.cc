@@ -162,7 +162,8 @@ std::optional<std::span<const RecordView>> RecordDecoder::Next() {
     const auto key_bytes = static_cast<std::size_t>(shared + unshared);
     const bool has_key = shared == 0 || (unshared == 0 && shared == last_key_bytes_);
     if (!has_key || head != 0) {
-      const std::size_t bytes = key_bytes + (head == 0 ? 0 : static_cast<std::size_t>(value_bytes));
+      const std::size_t bytes =
+          (has_key ? 0 : key_bytes) + (head == 0 ? 0 : static_cast<std::size_t>(value_bytes));
       if (bytes > static_cast<std::size_t>(rebuilt_.get() + rebuilt_bytes_ - to)) {
         if (count > 0) break;
         to = Grow(bytes);
@@ -216,8 +217,10 @@ inline const char* RecordDecoder::GetLengths(const char* from, Lengths* lengths)
     from = GetVarint(from, end_, &lengths->unshared);
     if (from != nullptr) from = GetVarint(from, end_, &lengths->value_bytes);
   }
-  if ((shared_and_form & kHasHead) != 0 && from != nullptr)
+  if ((shared_and_form & kHasHead) != 0 && from != nullptr) {
     from = GetVarint(from, end_, &lengths->head);
+    if (lengths->head == 0) return nullptr;  // That has another form.
+  }
   return from;
 }
 
@@ -237,15 +240,18 @@ char* RecordDecoder::KeepLastKey() {
   return rebuilt_.get() + last_key_bytes_;
 }
 
-// Room for `bytes` more behind the last key, of which no view exists in this batch.
+// Room for `bytes` more behind the last key, if that is in rebuilt_. Requires: a batch begins.
 char* RecordDecoder::Grow(std::size_t bytes) {
-  const std::size_t larger_bytes = last_key_bytes_ + bytes;
+  const std::size_t kept_bytes = last_key_ == rebuilt_.get() ? last_key_bytes_ : 0;
+  const std::size_t larger_bytes = kept_bytes + bytes;
   auto larger = std::make_unique_for_overwrite<char[]>(larger_bytes + RecordEncoder::kCopySlack);
-  std::memcpy(larger.get(), last_key_, last_key_bytes_);
+  if (kept_bytes > 0) {
+    std::memcpy(larger.get(), last_key_, kept_bytes);
+    last_key_ = larger.get();
+  }
   rebuilt_ = std::move(larger);
   rebuilt_bytes_ = larger_bytes;
-  last_key_ = rebuilt_.get();
-  return rebuilt_.get() + last_key_bytes_;
+  return rebuilt_.get() + kept_bytes;
 }
 
 }  // namespace millrace

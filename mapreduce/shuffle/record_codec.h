@@ -73,8 +73,8 @@ class RecordEncoder {
 };
 
 /// Decodes the records of one block after the other. One thread at a time. Memory: 2 KiB of views,
-/// and `room` for the keys and values of a batch that had to be put together (RecordEncoder lets
-/// none of more than 1 KiB share a part; longer ones would take what they need).
+/// and `room` for the keys and values of a batch that had to be put together, or what the last key,
+/// a key and a value take (RecordEncoder lets none of more than 1 KiB share a part).
 class RecordDecoder {
  public:
   static constexpr std::size_t kViewBytes = std::size_t{2} << 10;

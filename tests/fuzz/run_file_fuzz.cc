@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!opened.ok()) return 0;
   const auto cursor = (*opened)->Read({});
   if (!cursor.ok()) return 0;
-  std::string last;
+  std::string last, value;
   bool is_first = true;
   for (;;) {
     std::span<const RecordView> batch;
@@ -36,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const RecordView& record : batch) {
       FUZZ_CHECK(is_first || last <= record.key_view());
       last = record.key_view();
+      value = record.value_view();
       is_first = false;
     }
   }

@@ -47,9 +47,43 @@ TEST(RecordCodecTest, LengthsThatCannotBeAreDamage) {
         "\7\2c"sv, "\6\1\2\2c"sv, "\7\xff\xff\xff\xff\xff\xff\xff\xff\xff\1c"sv, "\7"sv}) {
     EXPECT_EQ(Decode(std::string("\0\2\1ab1"sv) + std::string(second), 2), std::nullopt) << second;
   }
+  // A head longer than its value, but not than the whole one; one of no bytes.
+  EXPECT_EQ(Decode("\0\1\3axyz\2\1\1\2b"sv, 2), std::nullopt);
+  EXPECT_EQ(Decode("\0\1\3axyz\2\1\1\0bu"sv, 2), std::nullopt);
   // Nothing comes before the first: it can't be as long as that.
   EXPECT_EQ(Decode("\1"sv, 1), std::nullopt);
   EXPECT_EQ(Decode("\1ab1"sv, 1), std::nullopt);
+  EXPECT_EQ(Decode("\2\1\1\1a"sv, 1), std::nullopt);
+}
+
+TEST(RecordCodecTest, NothingIsTakenFromTheBlockBefore) {
+  constexpr std::string_view kFirst = "\0\1\3axyz"sv;
+  for (const std::string_view second : {"\2\1\2\2b"sv, "\4\0\1u"sv, "\1bxyz"sv}) {
+    RecordDecoder decoder(/*room=*/64);
+    decoder.Begin(kFirst.data(), kFirst.data() + kFirst.size(), 1);
+    ASSERT_TRUE(decoder.Next().has_value());
+    decoder.Begin(second.data(), second.data() + second.size(), 1);
+    EXPECT_FALSE(decoder.Next().has_value()) << second;
+  }
+}
+
+// What a key that is there anyway takes is not asked for.
+TEST(RecordCodecTest, LargeKeysThatAreEqualDoNotShrinkBatches) {
+  const std::string key(60, 'k'), value(40, 'v');
+  RecordEncoder encoder;
+  std::vector<char> payload(4096);
+  char* end = payload.data();
+  for (int i = 0; i < 4; ++i) {
+    const std::string last = value + std::to_string(i);
+    const RecordView record = MakeRecordView(key, last);
+    end = i == 0 ? encoder.PutFirst(end, record)
+                 : encoder.Put(end, record, encoder.Compare(record).shared);
+  }
+  RecordDecoder decoder(/*room=*/130);
+  decoder.Begin(payload.data(), end, 4);
+  const auto batch = decoder.Next();
+  ASSERT_TRUE(batch.has_value());
+  EXPECT_EQ(batch->size(), 4U);
 }
 
 }  // namespace
