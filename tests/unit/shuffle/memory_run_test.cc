@@ -127,6 +127,7 @@ TEST(MemoryRunTest, CellsKeepKeysOfEveryLength) {
 
 TEST(MemoryRunTest, ChargesWhatItHolds) {
   std::vector<Record> records(1000, Record{"key", std::string(1000, 'v')});
+  // Values that share no head.
   for (std::size_t i = 0; i < records.size(); ++i) records[i].value[0] = i % 2 == 0 ? 'a' : 'b';
   const auto run = RunOf(records);
   EXPECT_GE(run->charged_bytes(), 1000u * (1003 + 8 + 16));
