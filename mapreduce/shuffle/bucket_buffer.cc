@@ -14,10 +14,6 @@ constexpr std::uint64_t kChargeStep = std::uint64_t{1} << 20;
 constexpr std::uint64_t kPopulateStep = std::uint64_t{256} << 10;
 constexpr std::size_t kSampledHeads = 8 * BucketBorders::kBuckets;
 
-std::size_t RecordBytes(const char* record) {
-  return EmitBatch::kHeaderBytes + EmitBatch::KeyBytes(record) + EmitBatch::ValueBytes(record);
-}
-
 }  // namespace
 
 Result<bool> BucketBuffer::Open(std::span<const SortEntry> records, std::uint64_t bytes) {
@@ -65,7 +61,7 @@ bool BucketBuffer::EnsureRoom(std::size_t records, std::uint64_t bytes) {
   const std::uint64_t arena =
       used_ + std::min(records, BucketBorders::kBuckets) * kChunkBytes + 3 * bytes + kChunkBytes;
   const std::uint64_t needed =
-      arena + IndexBytes() + 2 * sizeof(SortEntry) * std::min(records, kChunkBytes / 8);
+      arena + IndexBytes() + 2 * sizeof(SortEntry) * std::min(records, kChunkRecordsMax);
   if (needed <= charged_) return true;
   if (arena > reserve_bytes_) return false;
   const std::uint64_t step = std::max(needed - charged_, kChargeStep);
@@ -82,16 +78,21 @@ void BucketBuffer::AddGroup(const char* const* records, std::size_t count) {
   borders_.Find(heads, count, buckets);
   for (std::size_t i = 0; i < count; ++i) {
     const char* const record = records[i];
-    const std::size_t bytes = RecordBytes(record);
+    const std::uint32_t key_bytes = EmitBatch::KeyBytes(record);
+    const std::uint32_t value_bytes = EmitBatch::ValueBytes(record);
+    const std::size_t bytes = std::size_t{key_bytes} + value_bytes;
+    const std::size_t record_bytes = BucketRecord::HeaderBytes(key_bytes, value_bytes) + bytes;
     Cursor& cursor = cursors_[buckets[i]];
-    if (bytes > static_cast<std::size_t>(cursor.end - cursor.at)) [[unlikely]]
-      NewChunk(buckets[i], bytes);
+    if (record_bytes > static_cast<std::size_t>(cursor.end - cursor.at)) [[unlikely]]
+      NewChunk(buckets[i], record_bytes);
+    char* const to = BucketRecord::PutHeader(cursor.at, key_bytes, value_bytes);
+    const char* const key = EmitBatch::Key(record);
     if (bytes <= 48) [[likely]] {
-      for (std::size_t at = 0; at < bytes; at += 16) std::memcpy(cursor.at + at, record + at, 16);
+      for (std::size_t at = 0; at < bytes; at += 16) std::memcpy(to + at, key + at, 16);
     } else {
-      std::memcpy(cursor.at, record, bytes);
+      std::memcpy(to, key, bytes);
     }
-    cursor.at += bytes;
+    cursor.at = to + bytes;
     ++cursor.record_count;
   }
   record_count_ += count;
@@ -99,7 +100,7 @@ void BucketBuffer::AddGroup(const char* const* records, std::size_t count) {
 
 void BucketBuffer::NewChunk(std::size_t bucket, std::size_t record_bytes) {
   Cursor& cursor = cursors_[bucket];
-  record_count_max_ = std::max(record_count_max_, cursor.record_count + kChunkBytes / 8);
+  record_count_max_ = std::max(record_count_max_, cursor.record_count + kChunkRecordsMax);
   const std::size_t needed = sizeof(BucketRun::Chunk) + record_bytes + kCopySlack;
   const std::size_t bytes = (needed + kChunkBytes - 1) / kChunkBytes * kChunkBytes;
   auto* const chunk = reinterpret_cast<BucketRun::Chunk*>(arena_.data() + used_);

@@ -50,6 +50,7 @@ class BucketBuffer {
 
  private:
   static constexpr std::size_t kChunkBytes = std::size_t{4} << 10;
+  static constexpr std::size_t kChunkRecordsMax = kChunkBytes / BucketRecord::kHeaderBytesMin;
   static constexpr std::size_t kCopySlack = 16;  // Copies are of 16 bytes each.
   static constexpr std::size_t kGroup = 64;      // Records whose buckets are searched together.
   static constexpr std::uint64_t kIndexShare = 32;

@@ -7,8 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include "mapreduce/shuffle/emit_batch.h"
-#include "mapreduce/shuffle/emitted_view.h"
 #include "mapreduce/shuffle/entry_sort.h"
 #include "mapreduce/shuffle/record.h"
 
@@ -69,8 +67,7 @@ class BucketCursor final : public RunCursor {
       SortBucket(next_bucket_++);
     }
     const std::size_t count = std::min(views_.size(), entry_count_ - next_);
-    for (std::size_t i = 0; i < count; ++i)
-      SetEmittedView(reinterpret_cast<const char*>(entries_[next_ + i].ref), &views_[i]);
+    for (std::size_t i = 0; i < count; ++i) SetView(entries_[next_ + i].ref, &views_[i]);
     next_ += count;
     *batch = std::span<const RecordView>(views_.data(), count);
     return true;
@@ -81,10 +78,21 @@ class BucketCursor final : public RunCursor {
   struct KeyAt {
     std::size_t depth;
     std::string_view operator()(std::uint64_t ref) const {
-      const char* const record = reinterpret_cast<const char*>(ref);
-      return {EmitBatch::Key(record) + depth, EmitBatch::KeyBytes(record) - depth};
+      const BucketRecord record = BucketRecord::At(reinterpret_cast<const char*>(ref));
+      return {record.key + depth, record.key_bytes - depth};
     }
   };
+
+  // Field by field where the view is to be: to copy one that was just made is to wait for its
+  // stores.
+  static void SetView(std::uint64_t ref, RecordView* view) {
+    const BucketRecord record = BucketRecord::At(reinterpret_cast<const char*>(ref));
+    view->prefix = KeyPrefix(record.key, record.key_bytes);
+    view->key = record.key;
+    view->value = record.key + record.key_bytes;
+    view->key_bytes = record.key_bytes;
+    view->value_bytes = record.value_bytes;
+  }
 
   std::size_t BucketOf(std::string_view key) const {
     return run_.borders_.Find(HeadOfKey(key.data(), key.size()));
@@ -119,13 +127,13 @@ class BucketCursor final : public RunCursor {
     std::uint64_t difference = 0;
     std::size_t shortest = SIZE_MAX;
     for (const BucketRun::Chunk* chunk = bucket.first; chunk != nullptr; chunk = chunk->next) {
-      for (const char* record = chunk->begin(); record < chunk->end; ++entry) {
-        const std::size_t key_bytes = EmitBatch::KeyBytes(record);
-        const std::uint64_t prefix = KeyPrefix(EmitBatch::Key(record), key_bytes);
-        *entry = {prefix, reinterpret_cast<std::uint64_t>(record)};
+      for (const char* at = chunk->begin(); at < chunk->end; ++entry) {
+        const BucketRecord record = BucketRecord::At(at);
+        const std::uint64_t prefix = KeyPrefix(record.key, record.key_bytes);
+        *entry = {prefix, reinterpret_cast<std::uint64_t>(at)};
         difference |= prefix ^ entries_[0].prefix;
-        shortest = std::min(shortest, key_bytes);
-        record += EmitBatch::kHeaderBytes + key_bytes + EmitBatch::ValueBytes(record);
+        shortest = std::min<std::size_t>(shortest, record.key_bytes);
+        at = record.end();
       }
     }
     entry_count_ = bucket.record_count;

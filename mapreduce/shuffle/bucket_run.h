@@ -9,7 +9,9 @@
 //
 //   bucket i      keys whose head is in [begins[i], begins[i + 1])
 //   head          the first 16 key bytes as a number, zero-padded: keys of one head share a bucket
-//   chunk         a header, then records as an EmitBatch writes them (header, key, value)
+//   chunk         a header, then records:
+//                 key_bytes:u8 value_bytes:u8 key value, where both are below 255
+//                 255:u8 key_bytes:u32 value_bytes:u32 key value, else
 //
 //   bucket 17:  chunk -> chunk -> chunk       each of some KiB, a large record has its own
 
@@ -47,6 +49,42 @@ class BucketBorders {
 
  private:
   std::vector<KeyHead> begins_;
+};
+
+/// A record of a chunk. Two bytes of lengths instead of an EmitBatch's eight: 15 M listeners, of 19
+/// bytes, take a fifth less memory.
+struct BucketRecord {
+  static constexpr std::size_t kHeaderBytesMin = 2;
+  static constexpr std::size_t kHeaderBytesMax = 9;
+
+  const char* key;
+  std::uint32_t key_bytes, value_bytes;
+  const char* end() const { return key + key_bytes + value_bytes; }
+
+  static BucketRecord At(const char* from) {
+    const auto* const lengths = reinterpret_cast<const unsigned char*>(from);
+    if (lengths[0] != kIsLong) [[likely]]
+      return {from + kHeaderBytesMin, lengths[0], lengths[1]};
+    return {from + kHeaderBytesMax, LoadLittle32(from + 1), LoadLittle32(from + 5)};
+  }
+  static std::size_t HeaderBytes(std::uint32_t key_bytes, std::uint32_t value_bytes) {
+    return key_bytes < kIsLong && value_bytes < kIsLong ? kHeaderBytesMin : kHeaderBytesMax;
+  }
+  /// Returns where the key goes.
+  static char* PutHeader(char* to, std::uint32_t key_bytes, std::uint32_t value_bytes) {
+    if (HeaderBytes(key_bytes, value_bytes) == kHeaderBytesMin) [[likely]] {
+      to[0] = static_cast<char>(key_bytes);
+      to[1] = static_cast<char>(value_bytes);
+      return to + kHeaderBytesMin;
+    }
+    to[0] = static_cast<char>(kIsLong);
+    StoreLittle32(to + 1, key_bytes);
+    StoreLittle32(to + 5, value_bytes);
+    return to + kHeaderBytesMax;
+  }
+
+ private:
+  static constexpr unsigned char kIsLong = 255;
 };
 
 /// See above. Immutable; thread-safe to read.

@@ -60,6 +60,10 @@ TEST_F(BucketBufferTest, ReadsSortedWhatWasAdded) {
                                                     : common + std::to_string(random_.Uniform(999));
     records.push_back({key, std::to_string(i)});
     if (i % 1000 == 7) records.back().value.append(random_.Uniform(20'000), 'v');
+    if (i % 50 == 9) {  // Around the lengths that a byte holds.
+      records.back().key.resize(252 + random_.Uniform(6), 'k');
+      records.back().value.resize(252 + random_.Uniform(6), 'v');
+    }
   }
   BucketBuffer buckets(lease_, 64 * kMebibyte);
   const std::size_t first = 1 + random_.Uniform(5000);
