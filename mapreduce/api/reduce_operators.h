@@ -8,10 +8,12 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "mapreduce/api/aggregators.h"
 #include "mapreduce/api/describe_key.h"
+#include "mapreduce/api/gates.h"
 #include "mapreduce/api/map_operators.h"
 #include "mapreduce/api/signature.h"
 #include "mapreduce/shuffle/collector.h"
@@ -305,8 +307,25 @@ class GroupCombine final : public CombineOperator {
     return batch.status();
   }
 
+  std::uint64_t thin_bytes_max() const override { return kHasGates ? Gates::kBytesMax : 0; }
+  bool Thin(EmitBatch& batch) override {
+    if constexpr (kHasGates) {
+      return gates_.Thin(combiner_, batch);
+    } else {
+      static_cast<void>(batch);
+      return false;
+    }
+  }
+
  private:
+  static constexpr bool kHasGates = api_internal::HasGates<Combiner, V>;
+  struct NoGates {
+    static constexpr std::uint64_t kBytesMax = 0;
+  };
+  using Gates = std::conditional_t<kHasGates, api_internal::Gates<Combiner, V>, NoGates>;
+
   Combiner combiner_;
+  Gates gates_;
 };
 
 }  // namespace millrace

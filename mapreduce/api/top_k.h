@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -22,9 +23,13 @@ class TopK {
  public:
   TopK(std::size_t k, Before before) : k_(k), before_(std::move(before)) {}
 
-  void Offer(const T& item) {
-    if (k_ == 0 || !is_full_ || before_(item, kept_[k_ - 1])) Keep(item);
+  /// False where it can't be among the first `k`, now or later.
+  bool Offer(const T& item) {
+    if (k_ > 0 && is_full_ && !before_(item, kept_[k_ - 1])) return false;
+    Keep(item);
+    return true;
   }
+  std::size_t kept_max() const { return 2 * k_; }
 
   /// What was kept, in order. Offers may go on afterwards.
   const std::vector<T>& Sorted() {
@@ -66,14 +71,20 @@ class TopK {
 template <class K, class V, auto kBefore>
 class KeepTop {
  public:
-  explicit KeepTop(std::size_t k) : best_(k, kBefore) {}
+  explicit KeepTop(std::size_t k) : k_(k), best_(k, kBefore) {}
   void Reduce(const K& key, Values<V>& values, Emitter<K, V>& emit) {
     best_.Clear();
     for (const V& value : values) best_.Offer(value);
     for (const V& value : best_.Sorted()) emit(key, value);
   }
+  /// Before values are sorted, most need not be: see gates.h. Null where all are kept.
+  std::unique_ptr<TopK<V, decltype(kBefore)>> MakeGate() const {
+    if (k_ == 0) return nullptr;
+    return std::make_unique<TopK<V, decltype(kBefore)>>(k_, kBefore);
+  }
 
  private:
+  const std::size_t k_;
   TopK<V, decltype(kBefore)> best_;
 };
 

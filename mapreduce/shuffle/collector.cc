@@ -43,10 +43,24 @@ SortCollector::SortCollector(const CollectorOptions& options, bool combines_kept
       uses_buckets_(!(options.combiner != nullptr && combines_kept) &&
                     options.bucket_bytes_max >= kBucketRunsMin * kept_run_bytes_),
       sampled_(options.group_bytes),
-      sample_(options.store->sample_capacity()) {}
+      sample_(options.store->sample_capacity()) {
+  const std::uint64_t wanted = options.combiner != nullptr ? options.combiner->thin_bytes_max() : 0;
+  if (options.lease->TryGrow(wanted)) thin_bytes_ = wanted;
+}
+
+void SortCollector::Thin(EmitBatch& batch) {
+  options_.timer->Switch(Phase::kCombine);
+  if (options_.combiner->Thin(batch)) return;
+  options_.lease->Shrink(std::exchange(thin_bytes_, 0));
+}
 
 Status SortCollector::Consume(EmitBatch& batch) {
   const Phase previous = options_.timer->Switch(Phase::kSort);
+  if (thin_bytes_ > 0) {
+    Thin(batch);
+    options_.timer->Switch(batch.count() > 0 ? Phase::kSort : previous);
+    if (batch.count() == 0) return Status::Ok();
+  }
   Status status;
   const bool is_giant = batch.bytes() > options_.batch_bytes_max;
   Result<bool> added = is_giant ? Result<bool>(false) : Add(batch);

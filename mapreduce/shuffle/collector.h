@@ -68,6 +68,7 @@ class SortCollector final : public Collector {
  public:
   /// `combines_kept`: runs that stay in memory are combined, too; else only what is written out.
   explicit SortCollector(const CollectorOptions& options, bool combines_kept = true);
+  ~SortCollector() override { options_.lease->Shrink(thin_bytes_); }
 
   Status Consume(EmitBatch& batch) override;
   void BeginTask(std::uint64_t task) override { order_ = {task, 0}; }
@@ -77,6 +78,7 @@ class SortCollector final : public Collector {
  private:
   Result<bool> Add(const EmitBatch& batch);
   bool empty() const { return buffer_.empty() && !buckets_.is_open(); }
+  void Thin(EmitBatch& batch);
   Status SealWhatIsFull();
   Status OpenBuckets();
   void Sample(std::string_view key) { sample_.Offer(sampled_.Of(key)); }
@@ -95,6 +97,7 @@ class SortCollector final : public Collector {
   const bool combines_kept_;
   bool keeps_runs_;                     // None has gone to a file so far.
   const std::uint64_t kept_run_bytes_;  // A run is sealed when so much is buffered.
+  std::uint64_t thin_bytes_ = 0;        // Charged for the combiner; 0: it thins nothing.
   SortBuffer buffer_;
   BucketBuffer buckets_;
   bool uses_buckets_;

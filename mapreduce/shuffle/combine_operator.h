@@ -16,6 +16,15 @@ class CombineOperator {
   /// Reads `in` to its end; what is left goes to `out` in key order. Requires: `in` is started.
   /// Errors: kUserCode from a job's combiner, and those of `in` and `out`.
   virtual Status Run(Merger& in, EmitSink& out) = 0;
+
+  /// The most that Thin may hold; 0: there is nothing that it could drop.
+  virtual std::uint64_t thin_bytes_max() const { return 0; }
+  /// Drops records that can't matter beside those that this object let pass, before they are
+  /// sorted. False when that drops too few of them: it holds nothing then, and is not called again.
+  virtual bool Thin(EmitBatch& batch) {
+    static_cast<void>(batch);
+    return false;
+  }
 };
 
 }  // namespace millrace

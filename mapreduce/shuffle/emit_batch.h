@@ -111,6 +111,23 @@ class EmitBatch {
   std::size_t bytes() const { return static_cast<std::size_t>(end_ - block_.get()); }
   /// Offset of record `i`, counted in order of emission.
   std::uint32_t offset(std::size_t i) const { return *(offsets_end() - 1 - i); }
+  /// Drops the records for which `keeps(record)` is false; the others keep their order.
+  template <class Keeps>
+  void DropUnless(const Keeps& keeps) {
+    const std::size_t before = count();
+    std::size_t kept = 0;
+    char* to = begin();
+    for (std::size_t i = 0; i < before; ++i) {
+      const char* const record = begin() + offset(i);
+      if (!keeps(record)) continue;
+      const std::size_t bytes = kHeaderBytes + KeyBytes(record) + ValueBytes(record);
+      if (to != record) std::memmove(to, record, bytes);
+      *(offsets_end() - 1 - kept++) = static_cast<std::uint32_t>(to - begin());
+      to += bytes;
+    }
+    offsets_ = offsets_end() - kept;
+    end_ = to;
+  }
   static std::uint32_t KeyBytes(const char* record) { return Load32(record); }
   static std::uint32_t ValueBytes(const char* record) { return Load32(record + 4); }
   static const char* Key(const char* record) { return record + kHeaderBytes; }

@@ -147,6 +147,47 @@ class CollectorTest : public ::testing::Test {
   CollectorOptions options_;
 };
 
+// Of its first three batches it drops what has an even key.
+class ThinningOperator final : public CombineOperator {
+ public:
+  Status Run(Merger&, EmitSink&) override { return Status::UserCode("not to be combined"); }
+  std::uint64_t thin_bytes_max() const override { return kMebibyte; }
+  bool Thin(EmitBatch& batch) override {
+    batch.DropUnless([](const char* record) { return EmitBatch::Key(record)[0] % 2 != 0; });
+    return ++calls < 3;
+  }
+  int calls = 0;
+};
+
+TEST_F(CollectorTest, ThinsWhatComesWhileThatIsWorthIt) {
+  std::vector<Record> records, expected;
+  for (std::size_t i = 0; i < 5 * kBatchRecords; ++i) {
+    records.push_back({i % 4 < 2 ? "0" : "1", std::to_string(i)});
+    if (i >= 3 * kBatchRecords || i % 4 >= 2) expected.push_back(records.back());
+  }
+  std::stable_sort(expected.begin(), expected.end(), RecordKeyLess);
+  Begin({});
+  ThinningOperator thinning;
+  options_.combiner = &thinning;
+  {
+    SortCollector collector(options_, /*combines_kept=*/false);
+    EXPECT_EQ(lease_->used(), kMebibyte);
+    Collect(collector, {records});
+    EXPECT_LT(lease_->used(), kMebibyte);
+  }
+  EXPECT_EQ(thinning.calls, 3);
+  EXPECT_TRUE(Stored() == expected);
+}
+
+TEST_F(CollectorTest, ThinsNothingWhereTheBudgetHasNoRoomForIt) {
+  Begin({.memory_bytes = kMebibyte / 2});
+  ThinningOperator thinning;
+  options_.combiner = &thinning;
+  SortCollector collector(options_, /*combines_kept=*/false);
+  Collect(collector, {{{"0", "kept"}}});
+  EXPECT_EQ(thinning.calls, 0);
+}
+
 TEST_F(CollectorTest, SortedRecordsKeepTheOrderOfTheirEmission) {
   const std::vector<std::vector<Record>> tasks = RandomTasks(12, 300, 5, /*sums=*/false);
   std::vector<Record> expected = Flat(tasks);

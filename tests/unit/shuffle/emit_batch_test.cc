@@ -21,6 +21,44 @@ std::string Text(Random& random, std::size_t bytes) {
   return std::string(bytes, static_cast<char>(random.Uniform(256)));
 }
 
+// Passes on what it keeps.
+class ChoosySink final : public EmitSink {
+ public:
+  static bool Keeps(std::string_view key) { return key.size() % 3 != 1; }
+  Status Consume(EmitBatch& batch) override {
+    batch.DropUnless([](const char* record) {
+      return Keeps({EmitBatch::Key(record), EmitBatch::KeyBytes(record)});
+    });
+    return sink_.Consume(batch);
+  }
+  const std::vector<Record>& all() const { return sink_.all; }
+
+ private:
+  MemorySink sink_;
+};
+
+// Also where a batch is handed on in the middle of a record, whose own emissions lie behind it.
+TEST(EmitBatchTest, ASinkCanDropRecords) {
+  SCOPED_TRACE(testing::Message() << "MILLRACE_TEST_SEED=" << TestSeed());
+  Random random(TestSeed());
+  for (const std::size_t bytes_max : {0, 30, 300'000}) {
+    ChoosySink sink;
+    EmitBatch batch(sink);
+    std::vector<Record> expected;
+    for (int record = 0; record < 300; ++record) {
+      for (std::uint64_t i = random.Uniform(5); i > 0; --i) {
+        const Record emitted{Text(random, random.Uniform(40)),
+                             Text(random, random.Uniform(bytes_max + 1))};
+        Emit(batch, emitted.key, emitted.value);
+        if (ChoosySink::Keeps(emitted.key)) expected.push_back(emitted);
+      }
+      batch.EndRecord();
+    }
+    batch.Flush();
+    EXPECT_TRUE(sink.all() == expected);
+  }
+}
+
 // Emits, ends and drops records at random and compares with a plain list of what should arrive.
 TEST(EmitBatchTest, HandsOnWhatWasEmittedAndNotTakenBack) {
   Random random(TestSeed());
