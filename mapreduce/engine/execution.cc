@@ -83,9 +83,10 @@ void Execution::BeginPhase(std::string name, std::uint64_t bytes_total, std::siz
 }
 
 void Execution::AddProgress(std::uint64_t bytes, std::uint64_t records, int tasks) {
-  phase_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  phase_records_.fetch_add(records, std::memory_order_relaxed);
-  phase_tasks_.fetch_add(tasks, std::memory_order_relaxed);
+  // Slots wait for each other here: most calls, one for each batch, count records alone.
+  if (bytes > 0) phase_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (records > 0) phase_records_.fetch_add(records, std::memory_order_relaxed);
+  if (tasks > 0) phase_tasks_.fetch_add(tasks, std::memory_order_relaxed);
   if (options().progress != nullptr && (bytes > 0 || tasks > 0)) ReportProgress();
 }
 

@@ -28,6 +28,7 @@ if sys.version_info < (3, 9):
 BUILD = Path("build/release")
 WORK = Path("build/bench-work")
 UNITS = {"": 1, "k": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+WARM_BYTES = 1 << 30
 NO_PEER = "none"
 EXIT_FAILED = 1
 EXIT_USAGE = 64  # As of millrace.
@@ -167,6 +168,7 @@ def run_once(program: programs.Program, task: programs.Task, timeout_s: float,
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     os.sync()  # What the one before wrote isn't flushed in this one's time.
+    measure.warm_memory(WARM_BYTES)
     command = program.command(task, work)
     try:
         usage = measure.run_child(command.argv, command.environment, timeout_s,
