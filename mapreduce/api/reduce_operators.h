@@ -318,7 +318,10 @@ class GroupCombine final : public CombineOperator {
   }
 
  private:
-  static constexpr bool kHasGates = api_internal::HasGates<Combiner, V>;
+  static_assert(!api_internal::MakesGates<Combiner> || api_internal::MakesFittingGates<Combiner, V>,
+                "MakeGate() of a combiner is const, and returns a std::unique_ptr to what has bool "
+                "Offer(const Value&) and std::size_t kept_max() const");
+  static constexpr bool kHasGates = api_internal::kHasGates<Combiner, V>;
   struct NoGates {
     static constexpr std::uint64_t kBytesMax = 0;
   };

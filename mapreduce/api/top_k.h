@@ -29,7 +29,8 @@ class TopK {
     Keep(item);
     return true;
   }
-  std::size_t kept_max() const { return 2 * k_; }
+  /// The most it holds; 0: all.
+  std::size_t kept_max() const { return k_ > SIZE_MAX / 2 ? SIZE_MAX : 2 * k_; }
 
   /// What was kept, in order. Offers may go on afterwards.
   const std::vector<T>& Sorted() {
@@ -69,7 +70,7 @@ class TopK {
 /// The first `k` values of each key in the order `kBefore`, as combiner (the best of the bests is
 /// the best of all) or as reducer. V owns what it holds.
 template <class K, class V, auto kBefore>
-class KeepTop {
+class KeepTop final {
  public:
   explicit KeepTop(std::size_t k) : k_(k), best_(k, kBefore) {}
   void Reduce(const K& key, Values<V>& values, Emitter<K, V>& emit) {

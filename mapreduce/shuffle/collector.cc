@@ -26,6 +26,8 @@ constexpr std::uint64_t kKeptRunBytesMax = std::uint64_t{64} << 20;
 constexpr std::uint64_t kKeptRunShare = 64;
 // Buckets begin with the first full buffer: fewer than some of those are not worth it.
 constexpr std::uint64_t kBucketRunsMin = 4;
+// What thinning holds is a small part of what may stay in memory, so that there is room to sort.
+constexpr std::uint64_t kThinShare = 4;
 // On average. Larger ones would leave much of their chunks free: of 2 KB, half.
 constexpr std::uint64_t kBucketRecordBytesMax = 512;
 
@@ -45,7 +47,8 @@ SortCollector::SortCollector(const CollectorOptions& options, bool combines_kept
       sampled_(options.group_bytes),
       sample_(options.store->sample_capacity()) {
   const std::uint64_t wanted = options.combiner != nullptr ? options.combiner->thin_bytes_max() : 0;
-  if (options.lease->TryGrow(wanted)) thin_bytes_ = wanted;
+  if (wanted * kThinShare <= options.bucket_bytes_max && options.lease->TryGrow(wanted))
+    thin_bytes_ = wanted;
 }
 
 void SortCollector::Thin(EmitBatch& batch) {

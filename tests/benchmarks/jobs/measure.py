@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
@@ -30,7 +31,8 @@ def warm_memory(byte_count: int) -> None:
     if child == 0:
         try:
             memory = mmap.mmap(-1, byte_count, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            memory.madvise(mmap.MADV_HUGEPAGE)
+            with contextlib.suppress(OSError):
+                memory.madvise(mmap.MADV_HUGEPAGE)
             for at in range(0, byte_count, PAGE_BYTES):
                 memory[at] = 1
         finally:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -108,7 +109,7 @@ TEST(GatesTest, ThereAreNoneWhereAllAreKept) {
 TEST(GatesTest, HaveRoomForSomeKeys) {
   using Gates = api_internal::Gates<Best, Score>;
   const std::size_t k = 100;
-  const std::size_t gate_bytes = 256 + 2 * k * (sizeof(Score) + 64);
+  const std::size_t gate_bytes = Gates::kGateBytes + 2 * k * Gates::kValueBytes;
   const auto gates_max = static_cast<int>(Gates::kBytesMax / gate_bytes);
   Scores scores;
   for (int key = 0; key < 3 * gates_max; ++key) {
@@ -122,6 +123,72 @@ TEST(GatesTest, HaveRoomForSomeKeys) {
   const auto first_free = passed.begin() + gates_max;
   EXPECT_THAT(std::vector<int>(passed.begin(), first_free), Each(200));  // Looked at from 2 k on.
   EXPECT_THAT(std::vector<int>(first_free, passed.end()), Each(300));
+}
+
+TEST(GatesTest, ThereAreNoneForMoreThanMemoryHolds) {
+  Random random(TestSeed());
+  const Scores scores = RandomScores(random, 500, 3);
+  for (const std::size_t k : {std::size_t{1} << 60, std::size_t{1} << 63, SIZE_MAX}) {
+    const auto thinned = Thinned<Best>(k, scores);
+    EXPECT_FALSE(thinned->thins());
+    EXPECT_EQ(thinned->passed(), scores);
+  }
+}
+
+struct Listed {
+  std::vector<std::optional<Score>> scores;  // A byte each where they are empty.
+  MR_FIELDS(Listed, scores)
+};
+bool Shorter(const Listed& a, const Listed& b) { return a.scores.size() < b.scores.size(); }
+
+// Of lists the encoded bytes don't tell what they take.
+TEST(GatesTest, ThereAreNoneForLists) {
+  GroupCombine<std::string, Listed, KeepTop<std::string, Listed, &Shorter>> combiner(3);
+  EXPECT_EQ(combiner.thin_bytes_max(), 0u);
+  GroupCombine<std::string, Score, Best> flat(3);
+  EXPECT_GT(flat.thin_bytes_max(), 0u);
+}
+
+// Of user code: sums of numbers, of which it emits those that are not 0.
+struct NoZeros {
+  struct Gate {
+    bool Offer(const std::int64_t& value) { return value != 0; }
+    std::size_t kept_max() const { return 0; }
+  };
+  std::unique_ptr<Gate> MakeGate() const { return std::make_unique<Gate>(); }
+  void Reduce(const std::string&, Values<std::int64_t>&, Emitter<std::string, std::int64_t>&) {}
+};
+
+// Else it would not be sampled, or only where there is memory for gates.
+TEST(GatesTest, AKeysFirstValuePasses) {
+  GroupCombine<std::string, std::int64_t, NoZeros> combiner;
+  testing_internal::EmittedRecords<std::string, std::int64_t> unused;
+  EmitBatch batch(unused);
+  Emitter<std::string, std::int64_t> emit(batch);
+  for (const char* key : {"a", "b", "a", "b"}) emit(key, 0);
+  EXPECT_TRUE(combiner.Thin(batch));
+  EXPECT_EQ(batch.count(), 2u);
+}
+
+CurrentRecord current;
+bool BetterAndNoOnesFault(const Score& a, const Score& b) {
+  EXPECT_EQ(current.record.load(), 0u);
+  EXPECT_EQ(current.group.load(), 0u);
+  return Better(a, b);
+}
+
+// Should it crash: which records share a batch depends on the rest.
+TEST(GatesTest, BlameNoRecordForAComparison) {
+  Random random(TestSeed());
+  const Scores scores = RandomScores(random, 500, 1);
+  current.record = 7;
+  current.group = 8;
+  ThisThreadsRecord() = &current;
+  const auto thinned = Thinned<KeepTop<std::string, Score, &BetterAndNoOnesFault>>(3, scores);
+  ThisThreadsRecord() = nullptr;
+  EXPECT_LT(thinned->passed().size(), scores.size());
+  EXPECT_EQ(current.record.load(), 7u);
+  EXPECT_EQ(current.group.load(), 8u);
 }
 
 TEST(GatesTest, AreLeftWhereTheyDropTooLittle) {

@@ -166,7 +166,7 @@ TEST_F(CollectorTest, ThinsWhatComesWhileThatIsWorthIt) {
     if (i >= 3 * kBatchRecords || i % 4 >= 2) expected.push_back(records.back());
   }
   std::stable_sort(expected.begin(), expected.end(), RecordKeyLess);
-  Begin({});
+  Begin({.bucket_bytes_max = 4 * kMebibyte});
   ThinningOperator thinning;
   options_.combiner = &thinning;
   {
@@ -180,12 +180,16 @@ TEST_F(CollectorTest, ThinsWhatComesWhileThatIsWorthIt) {
 }
 
 TEST_F(CollectorTest, ThinsNothingWhereTheBudgetHasNoRoomForIt) {
-  Begin({.memory_bytes = kMebibyte / 2});
-  ThinningOperator thinning;
-  options_.combiner = &thinning;
-  SortCollector collector(options_, /*combines_kept=*/false);
-  Collect(collector, {{{"0", "kept"}}});
-  EXPECT_EQ(thinning.calls, 0);
+  for (const Setting& setting :
+       {Setting{.memory_bytes = kMebibyte / 2, .bucket_bytes_max = 4 * kMebibyte},
+        Setting{.bucket_bytes_max = 4 * kMebibyte - 1}}) {
+    Begin(setting);
+    ThinningOperator thinning;
+    options_.combiner = &thinning;
+    SortCollector collector(options_, /*combines_kept=*/false);
+    Collect(collector, {{{"0", "kept"}}});
+    EXPECT_EQ(thinning.calls, 0);
+  }
 }
 
 TEST_F(CollectorTest, SortedRecordsKeepTheOrderOfTheirEmission) {
