@@ -2,9 +2,9 @@
 #ifndef MAPREDUCE_API_GATES_H_
 #define MAPREDUCE_API_GATES_H_
 
-// Where a combiner can tell of a value that it won't matter, the value need not be sorted first. Of
-// the 4.3 M counts of toplist, 1 in 50 can still be among the first hundred of its country: without
-// gates the others were a ninth of the job's time, and 48 MiB.
+// Where a combiner can tell of a value that it won't matter, the value need not be sorted first.
+// Most of toplist's counts can't be among the first hundred of their country any more when they
+// come: with gates the whole job takes 6 % less time (1.46 -> 1.37 s).
 //
 //   emitted -> gate of the key -> sort buffer -> combiner -> run
 //
@@ -128,7 +128,7 @@ class Gates {
   using Gate = decltype(std::declval<const Combiner&>().MakeGate());
 
   static constexpr std::uint64_t kWindow = std::uint64_t{1} << 18;
-  static constexpr std::uint64_t kDroppedShare = 4;  // What sorting costs is twice what gates do.
+  static constexpr std::uint64_t kDroppedShare = 4;  // One in so many has to be dropped, at least.
 
   struct KeyHash {
     using is_transparent = void;
