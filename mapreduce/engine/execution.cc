@@ -239,6 +239,7 @@ Status Execution::RunReduce(std::size_t stage) {
   phase.parts = &files;
   std::vector<TableInfo> tables_made(phase.ranges.size());
   phase.tables_made = &tables_made;
+  phase.held_bytes_max = TableSet::SmallBytesMax(options().memory_bytes) / phase.ranges.size();
   for (std::size_t range = 0; spec.table >= 0 && range < phase.ranges.size(); ++range) {
     phase.table_paths.push_back(
         JoinPath(options().scratch_directory,

@@ -121,7 +121,7 @@ class MapSlot final : public Slot {
                                                   const ShardRange& range, ShardReader& reader) {
     if (input.format.is_lines()) {
       return std::unique_ptr<BlockReader>(std::make_unique<LineBlockReader>(
-          reader, range, environment_.record_bytes_max(), shard.file.path));
+          reader, range, environment_.record_bytes_max(), shard.file.path, &line_buffer_));
     }
     return OpenRows({reader, shard, range, input.format, phase_.source->request,
                      environment_.record_bytes_max()});
@@ -234,7 +234,8 @@ class MapSlot final : public Slot {
   std::unique_ptr<CombineOperator> combiner_;
   std::unique_ptr<Collector> collector_;
   std::vector<std::uint64_t> set_aside_;  // Offsets in the shard, in order.
-  std::uint64_t set_aside_count_ = 0;     // Of the task.
+  LineBuffer line_buffer_;
+  std::uint64_t set_aside_count_ = 0;  // Of the task.
 };
 
 }  // namespace

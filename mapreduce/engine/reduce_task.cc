@@ -160,7 +160,8 @@ class ReduceSlot final : public Slot {
     std::unique_ptr<TableWriter> table;
     std::optional<TableSink> table_sink;
     if (stage_.table >= 0) {
-      MR_ASSIGN_OR_RETURN(table, environment_.MakeTable(phase_.table_paths[task]));
+      MR_ASSIGN_OR_RETURN(table,
+                          environment_.MakeTable(phase_.table_paths[task], phase_.held_bytes_max));
       out.Add(&table_sink.emplace(*table, stage_), Phase::kWrite);
     }
     {

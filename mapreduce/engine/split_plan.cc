@@ -9,6 +9,7 @@
 #include "mapreduce/base/hash.h"
 #include "mapreduce/base/size.h"
 #include "mapreduce/io/input_pattern.h"
+#include "mapreduce/io/shard_digest.h"
 
 namespace millrace {
 namespace {
@@ -164,7 +165,9 @@ std::vector<Split> CutAtParts(const std::vector<Split>& splits,
 std::uint64_t DefaultSplitBytes(std::uint64_t stored_bytes, int parallel) {
   const std::uint64_t even =
       stored_bytes / (16 * static_cast<std::uint64_t>(std::max(parallel, 1)));
-  return std::clamp(even, kSplitBytesMin, kSplitBytesMax);
+  // Whole blocks of the digest: who begins one reads it to its end, whoever maps it.
+  const std::uint64_t whole = (even + kDigestBlockBytes - 1) / kDigestBlockBytes;
+  return std::clamp(whole * kDigestBlockBytes, kSplitBytesMin, kSplitBytesMax);
 }
 
 Status CheckSplitBytes(std::uint64_t stored_bytes, std::uint64_t split_bytes) {

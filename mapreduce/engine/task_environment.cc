@@ -92,11 +92,13 @@ Status TaskEnvironment::TableStatus() const {
   return Status::Ok();
 }
 
-Result<std::unique_ptr<TableWriter>> TaskEnvironment::MakeTable(const std::string& path) {
+Result<std::unique_ptr<TableWriter>> TaskEnvironment::MakeTable(const std::string& path,
+                                                                std::uint64_t held_bytes_max) {
   const std::uint64_t share = options_.memory_bytes / kTableShare;
   TableWriterOptions table;
   table.entries_in_memory = std::clamp<std::uint64_t>(share / 16, 1024, table.entries_in_memory);
   table.chunk_rows = std::clamp<std::uint64_t>(share / 16, 1024, table.chunk_rows);
+  table.held_bytes_max = held_bytes_max;
   return TableWriter::Create(files_, path, table);
 }
 

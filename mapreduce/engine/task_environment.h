@@ -89,7 +89,8 @@ class TaskEnvironment {
   /// kCorrupt if a task has met damage in one.
   Status TableStatus() const;
   /// A file of a table, as large in memory as the budget allows.
-  Result<std::unique_ptr<TableWriter>> MakeTable(const std::string& path);
+  Result<std::unique_ptr<TableWriter>> MakeTable(const std::string& path,
+                                                 std::uint64_t held_bytes_max);
 
   /// The folder of an output, in the output directory: "" or "name/".
   std::string OutputFolder(int output) const;

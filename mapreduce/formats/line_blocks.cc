@@ -11,6 +11,8 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kPartialLineSlack = std::size_t{64} << 10;
+// A buffer that grew for a long line is not kept.
+constexpr std::size_t kKeptBytesMax = std::size_t{1} << 20;
 
 const char* FirstNewline(const char* begin, const char* end) {
   if (begin >= end) return nullptr;
@@ -29,13 +31,23 @@ const char* LastNewline(const char* begin, const char* end) {
 }  // namespace
 
 LineBlockReader::LineBlockReader(ShardReader& reader, const ShardRange& range,
-                                 std::size_t record_bytes_max, std::string shard_path)
+                                 std::size_t record_bytes_max, std::string shard_path,
+                                 LineBuffer* shared)
     : reader_(reader),
       range_end_(range.end),
       record_bytes_max_(record_bytes_max),
       shard_path_(std::move(shard_path)),
+      shared_(shared),
       offset_(range.begin),
-      must_skip_(range.begin > 0) {}
+      must_skip_(range.begin > 0) {
+  if (shared_ == nullptr) return;
+  std::swap(buffer_, *shared_);
+  line_ = scanned_ = filled_ = buffer_.bytes.get();
+}
+
+LineBlockReader::~LineBlockReader() {
+  if (shared_ != nullptr && buffer_.capacity <= kKeptBytesMax) std::swap(buffer_, *shared_);
+}
 
 Result<bool> LineBlockReader::Next(LineBlock* block) {
   if (!error_.ok()) return error_;
@@ -71,8 +83,8 @@ Result<bool> LineBlockReader::Next(LineBlock* block) {
 Result<bool> LineBlockReader::ReadMore() {
   const std::size_t read_bytes = reader_.NextReadBytes();
   MakeRoom(read_bytes);
-  const std::size_t room =
-      capacity_ - kLineBlockPadding - static_cast<std::size_t>(filled_ - buffer_.get());
+  const std::size_t room = buffer_.capacity - kLineBlockPadding -
+                           static_cast<std::size_t>(filled_ - buffer_.bytes.get());
   MR_ASSIGN_OR_RETURN(const std::size_t bytes, reader_.Read(filled_, room));
   filled_ += bytes;
   return bytes > 0;
@@ -82,25 +94,25 @@ void LineBlockReader::MakeRoom(std::size_t read_bytes) {
   const std::size_t kept = static_cast<std::size_t>(filled_ - line_);
   const std::size_t needed = kept + read_bytes + kLineBlockPadding;
   const std::size_t scanned = static_cast<std::size_t>(scanned_ - line_);
-  if (needed > capacity_) {
+  if (needed > buffer_.capacity) {
     // Some slack for partial lines, then twice as much, so that a long line is moved a bounded
     // number of times; but hardly more than the longest line allowed would need.
     const std::size_t wanted =
-        kept == 0 ? needed + std::min(needed, kPartialLineSlack) : 2 * capacity_;
+        kept == 0 ? needed + std::min(needed, kPartialLineSlack) : 2 * buffer_.capacity;
     const std::size_t longest = std::min(record_bytes_max_, SIZE_MAX / 2);
     const std::size_t grown =
         std::max(needed, std::min(wanted, longest + read_bytes + kLineBlockPadding));
     auto larger = std::make_unique_for_overwrite<char[]>(grown);
     if (kept > 0) std::memcpy(larger.get(), line_, kept);
     std::memset(larger.get() + grown - kLineBlockPadding, 0, kLineBlockPadding);
-    buffer_ = std::move(larger);
-    capacity_ = grown;
-  } else if (line_ != buffer_.get() && kept > 0) {
-    std::memmove(buffer_.get(), line_, kept);
+    buffer_.bytes = std::move(larger);
+    buffer_.capacity = grown;
+  } else if (line_ != buffer_.bytes.get() && kept > 0) {
+    std::memmove(buffer_.bytes.get(), line_, kept);
   }
-  line_ = buffer_.get();
+  line_ = buffer_.bytes.get();
   scanned_ = line_ + scanned;
-  filled_ = buffer_.get() + kept;
+  filled_ = buffer_.bytes.get() + kept;
 }
 
 bool LineBlockReader::SkipFirstLine() {

@@ -26,13 +26,23 @@
 
 namespace millrace {
 
+/// What the readers of one thread read into, one after the other: each with memory of its own, the
+/// kernel had as many pages to give as their number times a read has.
+struct LineBuffer {
+  std::unique_ptr<char[]> bytes;
+  std::size_t capacity = 0;
+};
+
 /// Lines as they lie in the file.
 class LineBlockReader final : public BlockReader {
  public:
   /// `reader` was opened for `range` and outlives this; its Finish() stays with the caller. A line
-  /// without its LF may have `record_bytes_max` bytes. `shard_path` is for messages.
+  /// without its LF may have `record_bytes_max` bytes. `shard_path` is for messages. `shared`
+  /// serves one reader at a time, keeps a usual buffer for the next one, and outlives this; null:
+  /// memory of its own.
   LineBlockReader(ShardReader& reader, const ShardRange& range, std::size_t record_bytes_max,
-                  std::string shard_path);
+                  std::string shard_path, LineBuffer* shared = nullptr);
+  ~LineBlockReader() override;
   LineBlockReader(const LineBlockReader&) = delete;
   LineBlockReader& operator=(const LineBlockReader&) = delete;
 
@@ -40,7 +50,7 @@ class LineBlockReader final : public BlockReader {
   Result<bool> Next(LineBlock* block) override;
 
   /// Memory held now: a read's room, the longest line so far, and the padding.
-  std::size_t buffer_bytes() const { return capacity_; }
+  std::size_t buffer_bytes() const { return buffer_.capacity; }
 
  private:
   Result<bool> ReadMore();                // False at the end of the shard.
@@ -58,8 +68,8 @@ class LineBlockReader final : public BlockReader {
   const std::size_t record_bytes_max_;
   const std::string shard_path_;
 
-  std::unique_ptr<char[]> buffer_;
-  std::size_t capacity_ = 0;
+  LineBuffer* const shared_;
+  LineBuffer buffer_;              // The shared one's, meanwhile.
   const char* line_ = nullptr;     // First byte not handed out yet; starts a line once skipped.
   const char* scanned_ = nullptr;  // No LF that ends a line of ours in [line_, scanned_).
   char* filled_ = nullptr;         // End of the bytes read.

@@ -73,10 +73,10 @@ Status StoredReader::Finish() {
     // The first byte of our blocks that was not read.
     if (!OwnsBlockOf(position_))
       position_ = (position_ + kDigestBlockBytes - 1) / kDigestBlockBytes * kDigestBlockBytes;
-    std::vector<char> piece;
+    std::unique_ptr<char[]> piece;
     while (!AtEnd() && OwnsBlockOf(position_)) {
-      piece.resize(kReadBytes);
-      MR_RETURN_IF_ERROR(Read(piece.data()).error());
+      if (piece == nullptr) piece = std::make_unique_for_overwrite<char[]>(kReadBytes);
+      MR_RETURN_IF_ERROR(Read(piece.get()).error());
     }
   }
   return CheckUnchanged();

@@ -248,14 +248,32 @@ void CombiningTable::ResolveCells(Tier& tier, const EmitBatch& batch, std::size_
     // In the next line for some cells, unless each has a line.
     if (cell_bytes != kLineBytes) __builtin_prefetch(cell + kKeyBytes, 1);
   }
+  const auto add = [&](char* at, std::size_t p) {
+    std::memcpy(at, cells[p].words, kKeyBytes);
+    ++tier.count;
+    chunk->is_new |= std::uint64_t{1} << pick(p);
+  };
+  std::uint8_t displaced[kChunkMax];
+  std::size_t displaced_count = 0;
   for (std::size_t p = 0; p < count; ++p) {
+    char* const at = table + slots[p] * cell_bytes;
+    chunk->states[pick(p)] = at + kKeyBytes;
+    if (SameCell<kKeyBytes>(at, cells[p])) continue;
+    if (IsEmpty(at, kKeyBytes)) {
+      add(at, p);
+      continue;
+    }
+    if (++slots[p] == capacity) slots[p] = 0;
+    __builtin_prefetch(table + slots[p] * cell_bytes, 1);
+    displaced[displaced_count++] = static_cast<std::uint8_t>(p);
+  }
+  for (std::size_t d = 0; d < displaced_count; ++d) {
+    const std::size_t p = displaced[d];
     std::size_t slot = slots[p];
     char* at = table + slot * cell_bytes;
     while (!SameCell<kKeyBytes>(at, cells[p])) {
       if (IsEmpty(at, kKeyBytes)) {
-        std::memcpy(at, cells[p].words, kKeyBytes);
-        ++tier.count;
-        chunk->is_new |= std::uint64_t{1} << pick(p);
+        add(at, p);
         break;
       }
       if (++slot == capacity) slot = 0;

@@ -32,6 +32,20 @@ std::uint64_t LinesOf(std::uint64_t rows, std::size_t places, std::uint64_t line
 
 }  // namespace
 
+std::size_t SmallTable::PlacesFor(std::size_t bytes) {
+  std::size_t places = kPlacesMax;
+  while (places > 0 && PlaceBytes(places) < bytes) --places;
+  return places;
+}
+
+bool SmallTable::Holds(std::uint64_t rows, std::uint64_t record_bytes_max,
+                       std::uint64_t bytes_max) {
+  if (record_bytes_max > PlaceBytes(1)) return false;
+  const std::size_t places = PlacesFor(record_bytes_max + kHeaderBytes + kRowBytes);
+  const std::uint64_t lines_max = bytes_max / kLineBytes;
+  return places > 0 && LinesOf(rows, places, lines_max) <= lines_max;
+}
+
 std::unique_ptr<const SmallTable> SmallTable::Of(
     const std::vector<std::shared_ptr<const TableFile>>& files, std::uint64_t bytes_max) {
   std::uint64_t rows = 0, record_bytes = 0;
@@ -41,15 +55,10 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
   }
   if (rows == 0 || record_bytes + kHeaderBytes > PlaceBytes(1)) return nullptr;
   std::unique_ptr<SmallTable> table(new SmallTable());
-  const auto places_for = [](std::size_t bytes) {
-    std::size_t places = kPlacesMax;
-    while (places > 0 && PlaceBytes(places) < bytes) --places;
-    return places;
-  };
-  std::size_t places = places_for(record_bytes + kHeaderBytes);
+  std::size_t places = PlacesFor(record_bytes + kHeaderBytes);
   const std::uint64_t lines_max = bytes_max / kLineBytes;
   if (IsDictionary(files)) {
-    const std::size_t fewer = places_for(record_bytes + kHeaderBytes + kRowBytes);
+    const std::size_t fewer = PlacesFor(record_bytes + kHeaderBytes + kRowBytes);
     if (fewer > 0 && LinesOf(rows, fewer, lines_max) <= lines_max) places = fewer;
   }
   table->place_bytes_ = PlaceBytes(places);

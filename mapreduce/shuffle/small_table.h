@@ -41,6 +41,9 @@ class SmallTable {
   /// Beside the budget of those who look up, so that of some tables all stay small against it.
   static constexpr std::uint64_t kBytesMax = std::uint64_t{24} << 20;
 
+  /// Whether a table of so many bytes holds so many records, and their rows, none with more bytes
+  /// of key and value.
+  static bool Holds(std::uint64_t rows, std::uint64_t record_bytes_max, std::uint64_t bytes_max);
   /// Of the records of all `files`, whose rows are counted on from file to file. Null where a
   /// record or the table (more than `bytes_max`) is too large, a file is damaged, or keys collide
   /// beyond measure. About 60 ns a record. Requires: no key is there twice.
@@ -83,6 +86,9 @@ class SmallTable {
     return (kLineBytes - kPlacesMax) / places;
   }
 
+  /// As many as a line has of so many bytes each; 0: not one.
+  static std::size_t PlacesFor(std::size_t bytes);
+
   static constexpr char kFree = 0;  // A tag that no key has.
   // Where so many lines in a row are full there is no table: with keys chosen for their hash, each
   // would be looked for in all of them.
@@ -92,7 +98,7 @@ class SmallTable {
     std::uint64_t first, last;
   };
   static constexpr std::size_t kKeyWordsBytes = 16;  // The whole key up to so many.
-  static KeyWords WordsOf(std::string_view key) {
+  [[gnu::always_inline]] static KeyWords WordsOf(std::string_view key) {
     const char* const at = key.data();
     const std::size_t bytes = key.size();
     if (bytes >= 8) return {LoadLittle64(at), LoadLittle64(at + bytes - 8)};

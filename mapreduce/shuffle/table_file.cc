@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mapreduce/base/bytes.h"
+#include "mapreduce/shuffle/small_table.h"
 
 namespace millrace {
 namespace {
@@ -41,6 +42,8 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(FileSystem& files, cons
   std::unique_ptr<TableWriter> writer(new TableWriter(files, path, options));
   MR_ASSIGN_OR_RETURN(writer->out_, files.Create(path, FileUse::kMapped));
   writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes + kCopyShortSlack);
+  // Once: what isn't used is never touched.
+  writer->entries_.reserve(options.entries_in_memory);
   char header[kHeaderBytes] = {};
   StoreLittle32(header, kTableMagic);
   StoreLittle32(header + 4, kTableVersion);
@@ -67,7 +70,7 @@ Status TableWriter::Append(std::string_view bytes) {
 Status TableWriter::FinishPage() {
   const std::string_view page(page_.get(), std::exchange(page_bytes_, 0));
   page_hashes_.push_back(Hash64(page));
-  file_hash_.Update(page);
+  if (!has_all_records_) record_hash_.Update(page);
   MR_RETURN_IF_ERROR(out_->Append(page));
   return Status::Ok();
 }
@@ -178,10 +181,15 @@ Result<TableInfo> TableWriter::Close(bool is_durable) {
     MR_RETURN_IF_ERROR(SpoolEntries());
     MR_RETURN_IF_ERROR(spool_->Close());
   }
+  record_hash_.Update({page_.get(), page_bytes_});
+  has_all_records_ = true;
   constexpr char kZeros[8] = {};
   MR_RETURN_IF_ERROR(Append({kZeros, (8 - offset_ % 8) % 8}));
-  const std::uint64_t chunk_count = rows_ / options_.chunk_rows + 1;
-  const std::uint64_t chunk_slots = std::bit_ceil(rows_ / chunk_count * 3 / 2 + 64);
+  std::uint64_t chunk_count = 0, chunk_slots = 0;
+  if (!SmallTable::Holds(rows_, record_bytes_max_, options_.held_bytes_max)) {
+    chunk_count = rows_ / options_.chunk_rows + 1;
+    chunk_slots = std::bit_ceil(rows_ / chunk_count * 3 / 2 + 64);
+  }
   const std::uint64_t offsets_at = offset_;
   MR_RETURN_IF_ERROR(WriteOffsets());
   const std::uint64_t slots_at = offset_;
@@ -203,11 +211,10 @@ Result<TableInfo> TableWriter::Close(bool is_durable) {
   put(Hash64({tail.data(), static_cast<std::size_t>(to - tail.data())}));
   StoreLittle32(to, kTableVersion);
   StoreLittle32(to + 4, kTableMagic);
-  file_hash_.Update(tail);
   MR_RETURN_IF_ERROR(out_->Append(tail));
   if (is_durable) MR_RETURN_IF_ERROR(out_->Sync());
   MR_RETURN_IF_ERROR(out_->Close());
-  return TableInfo{rows_, hashes_at + tail.size(), file_hash_.Digest()};
+  return TableInfo{rows_, hashes_at + tail.size(), record_hash_.Digest()};
 }
 
 // ---- TableFile ----------------------------------------------------------------------------------
@@ -244,9 +251,11 @@ Status TableFile::Read() {
     return damaged();
   // What follows is as its writer left it, unless that is another program.
   const std::uint64_t pages = (hashes_at_ + kTablePageBytes - 1) / kTablePageBytes;
-  if ((hashes_end - hashes_at_) != pages * 8 || !std::has_single_bit(chunk_slots_) ||
-      chunk_count_ == 0 || chunk_slots_ > size || chunk_count_ > size / chunk_slots_ / 8 ||
-      offsets_at_ > size || slots_at_ > size || offsets_at_ + rows_ * 8 != slots_at_ ||
+  const bool has_chunks = std::has_single_bit(chunk_slots_) && chunk_slots_ <= size &&
+                          chunk_count_ > 0 && chunk_count_ <= size / chunk_slots_ / 8;
+  if ((hashes_end - hashes_at_) != pages * 8 ||
+      !(has_chunks || (chunk_slots_ == 0 && chunk_count_ == 0)) || offsets_at_ > size ||
+      slots_at_ > size || offsets_at_ + rows_ * 8 != slots_at_ ||
       slots_at_ + chunk_count_ * chunk_slots_ * 8 != hashes_at_) {
     return damaged();
   }
@@ -298,7 +307,25 @@ std::optional<TableFile::Record> TableFile::At(std::uint64_t offset) const {
                 {at + kRecordHeaderBytes + key_bytes, value_bytes}};
 }
 
+std::optional<TableFile::Record> TableFile::FindByHalving(std::string_view key) const {
+  std::uint64_t begin = 0, end = rows_;
+  while (begin < end) {
+    const std::uint64_t middle = begin + (end - begin) / 2;
+    const std::optional<Record> record = Row(middle);
+    if (!record) return std::nullopt;  // Damage.
+    const int order = record->key.compare(key);
+    if (order == 0) return record;
+    if (order < 0) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<TableFile::Record> TableFile::Find(std::string_view key) const {
+  if (chunk_count_ == 0) return FindByHalving(key);
   const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
   const std::uint64_t chunk_at = slots_at_ + place.chunk * chunk_slots_ * 8;
   for (std::uint64_t n = 0; n < chunk_slots_; ++n) {
@@ -314,6 +341,7 @@ std::optional<TableFile::Record> TableFile::Find(std::string_view key) const {
 }
 
 void TableFile::Prefetch(std::string_view key) const {
+  if (chunk_count_ == 0) return;
   const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
   __builtin_prefetch(bytes_.data() + slots_at_ + (place.chunk * chunk_slots_ + place.slot) * 8);
 }

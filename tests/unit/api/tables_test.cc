@@ -255,6 +255,34 @@ TEST(SideInputTest, SetsALaterRecordOfAKeyAside) {
   EXPECT_EQ(TestRun(run).MaxRejects(2).Run().status.code(), StatusCode::kBadData);
 }
 
+struct RowOfTrack {
+  Table<Name, std::int64_t> plays;
+  void Map(const Play& play, Emitter<std::uint64_t, Name>& emit) {
+    emit(plays.RowOf(play.track).value_or(9999), play.track);
+  }
+};
+void NumberTracks(Job& job) {
+  auto plays = job.Read<Play>("plays");
+  auto table = plays.Map<PlaysByTrack>().Reduce<Count>().AsTable();
+  job.Read<Play>("others").Map<RowOfTrack>(table).Write<Tsv>("out");
+}
+
+// 13 bytes of key and value: in memory there is room for them, and none for a row; nor has the file
+// slots in which to look for it.
+TEST(SideInputTest, NumbersKeysWhoseRowsAreNotInMemory) {
+  const auto track = [](int number) { return "t" + std::to_string(1000 + number); };
+  std::string plays, others;
+  for (int i = 0; i < 300; ++i) plays += "u\t" + track(2 * i) + "\n";
+  std::vector<std::string> rows;
+  for (int i = 0; i < 602; ++i) {
+    others += "u\t" + track(i) + "\n";
+    rows.push_back((i % 2 == 0 && i < 600 ? std::to_string(i / 2) : "9999") + "\t" + track(i));
+  }
+  const TestRun run = TestRun(NumberTracks).Input("plays", plays).Input("others", others);
+  EXPECT_EQ(run.Run().Rows(), rows);
+  EXPECT_DETERMINISTIC(run);
+}
+
 struct ByPlays {
   Table<Name, std::int64_t> plays;
   void Map(const Play& play, Emitter<Descending<std::int64_t>, Name>& emit) {

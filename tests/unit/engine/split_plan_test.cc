@@ -147,6 +147,8 @@ TEST(SplitPlanTest, DefaultFollowsInputAndSlots) {
   EXPECT_EQ(DefaultSplitBytes(0, 4), std::uint64_t{1} << 20);
   EXPECT_EQ(DefaultSplitBytes(std::uint64_t{256} << 20, 4), std::uint64_t{4} << 20);
   EXPECT_EQ(DefaultSplitBytes(std::uint64_t{1} << 40, 4), std::uint64_t{64} << 20);
+  EXPECT_EQ(DefaultSplitBytes(std::uint64_t{257} << 20, 4), std::uint64_t{5} << 20)
+      << "a range that ends within a block of the digest reads it to its end";
 }
 
 TEST(SplitPlanTest, RefusesMillionsOfSplits) {

@@ -48,8 +48,9 @@ class FakeReader : public ShardReader {
 
 // Appends the lines of one range with their offsets; checks what each block promises.
 Status ReadLines(ShardReader& reader, const ShardRange& range, std::size_t record_bytes_max,
-                 std::vector<std::pair<std::uint64_t, std::string>>* lines) {
-  LineBlockReader blocks(reader, range, record_bytes_max, "x.tsv");
+                 std::vector<std::pair<std::uint64_t, std::string>>* lines,
+                 LineBuffer* shared = nullptr) {
+  LineBlockReader blocks(reader, range, record_bytes_max, "x.tsv", shared);
   LineBlock block;
   bool has_unfinished_line = false;
   while (true) {
@@ -156,6 +157,31 @@ TEST(LineBlockReaderTest, BoundsItsBuffer) {
 }
 
 // The error does not depend on where reads and ranges fall.
+TEST(LineBlockReaderTest, ReadsIntoWhatTheLastOneReadInto) {
+  const std::string usual = "a\nbb\n\nccc\n" + std::string(1000, 'd') + "\ne";
+  const std::string long_line = "f\n" + std::string(2 << 20, 'g') + "\nh\n";
+  LineBuffer shared;
+  const auto read = [&shared](std::string_view text, std::size_t piece_bytes) {
+    FakeReader reader(text, 0, piece_bytes);
+    std::vector<std::pair<std::uint64_t, std::string>> lines;
+    const Status status =
+        ReadLines(reader, Range(0, UINT64_MAX), std::size_t{4} << 20, &lines, &shared);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(lines, ReferenceWithOffsets(text));
+  };
+  read(usual, 300);
+  const char* const first = shared.bytes.get();
+  ASSERT_NE(first, nullptr);
+  read(usual, 300);
+  read("", 300);
+  read(usual, 7);
+  EXPECT_EQ(shared.bytes.get(), first);
+  read(long_line, 300);
+  EXPECT_EQ(shared.bytes, nullptr) << "a large one is given back";
+  read(usual, 300);
+  EXPECT_NE(shared.bytes, nullptr);
+}
+
 TEST(LineBlockReaderTest, ReportsBadDataForALineOverTheLimit) {
   const std::string text = "12345\n1234567890\n123456789012\n1\n";
   for (std::size_t piece_bytes = 1; piece_bytes < 40; ++piece_bytes) {

@@ -57,7 +57,9 @@ class TableFileTest : public ::testing::Test {
     const std::string bytes = FileBytes(path_);
     EXPECT_EQ(info->rows, rows.size());
     EXPECT_EQ(info->bytes, bytes.size());
-    EXPECT_EQ(info->xxh128.Hex(), HashOf128(bytes).Hex());
+    std::size_t record_bytes = 16;  // The header, then 12 bytes before each.
+    for (const auto& [key, value] : rows) record_bytes += 12 + key.size() + value.size();
+    EXPECT_EQ(info->xxh128.Hex(), HashOf128(bytes.substr(0, record_bytes)).Hex());
     const Result<Table> table = TableFile::Open(LocalFileSystem(), path_);
     EXPECT_TRUE(table.ok()) << table.error().message();
     return table.ok() ? *table : nullptr;
@@ -198,6 +200,33 @@ TEST_F(TableFileTest, ManyChunksHoldTheSame) {
   }
 }
 
+TEST_F(TableFileTest, HasNoSlotsWhereItWillBeHeldInMemory) {
+  Random random(TestSeed());
+  for (const std::size_t count : {0, 1, 2, 3, 300, 2000}) {
+    const Rows rows = NastyRows(random, count, 30, 20);
+    std::vector<std::string> absent = {"", std::string(70, 'a'), std::string(1, '\0')};
+    for (int i = 0; i < 300; ++i) absent.push_back(NastyKey(random, 30));
+    for (const auto& [key, value] : rows) absent.push_back(key + '\0');
+    const Table with_slots = Write(rows);
+    ASSERT_NE(with_slots, nullptr);
+    const Table without = Write(rows, {.held_bytes_max = std::uint64_t{1} << 20});
+    ASSERT_NE(without, nullptr);
+    EXPECT_GE(with_slots->bytes(), without->bytes() + 64 * 8);
+    ExpectHolds(*without, rows, absent);
+  }
+}
+
+// Records that are too large, or too many.
+TEST_F(TableFileTest, HasSlotsWhereItCantBeHeld) {
+  const Rows rows = {{"a", "1"}, {"b", std::string(53, 'v')}};
+  const std::uint64_t bytes_without =
+      Write(rows, {.held_bytes_max = std::uint64_t{1} << 20})->bytes();
+  EXPECT_GE(Write(rows, {.held_bytes_max = 64})->bytes(), bytes_without + 64 * 8);
+  const Rows large = {{"a", "1"}, {"b", std::string(54, 'v')}};  // One byte too many.
+  EXPECT_GE(Write(large, {.held_bytes_max = std::uint64_t{1} << 20})->bytes(),
+            bytes_without + 64 * 8);
+}
+
 TEST_F(TableFileTest, SpooledEntriesMakeTheSameFile) {
   Random random(TestSeed());
   const Rows rows = NastyRows(random, 1000, 30, 100);
@@ -306,18 +335,20 @@ TEST_F(TableFileTest, NoticesEachFlippedBit) {
   for (const Rows& rows :
        {Rows{{"a", "1"}, {"b", "22"}, {"c", ""}},
         Rows{{"a", std::string(80, 'x')}, {"b", std::string(80, 'y')}}, Rows{}}) {
-    ASSERT_NE(Write(rows), nullptr);
-    const std::string bytes = FileBytes(path_);
-    ASSERT_LT(bytes.size(), kTablePageBytes);
-    for (std::size_t bit = 0; bit < bytes.size() * 8; bit += step) {
-      std::string flipped = bytes;
-      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
-      SetFileBytes(path_, flipped);
-      const Answers answers = Ask(path_, rows);
-      // A table without rows has no use for its first page.
-      ASSERT_TRUE(answers.is_damaged || rows.empty()) << "bit " << bit;
-      ASSERT_TRUE(answers.by_row.empty()) << "bit " << bit;
-      ASSERT_TRUE(answers.by_rows.empty()) << "bit " << bit;
+    for (const std::uint64_t held_bytes_max : {0, 1 << 20}) {  // With slots, and without.
+      ASSERT_NE(Write(rows, {.held_bytes_max = held_bytes_max}), nullptr);
+      const std::string bytes = FileBytes(path_);
+      ASSERT_LT(bytes.size(), kTablePageBytes);
+      for (std::size_t bit = 0; bit < bytes.size() * 8; bit += step) {
+        std::string flipped = bytes;
+        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+        SetFileBytes(path_, flipped);
+        const Answers answers = Ask(path_, rows);
+        // A table without rows has no use for its first page.
+        ASSERT_TRUE(answers.is_damaged || rows.empty()) << "bit " << bit;
+        ASSERT_TRUE(answers.by_row.empty()) << "bit " << bit;
+        ASSERT_TRUE(answers.by_rows.empty()) << "bit " << bit;
+      }
     }
     step = 7;
   }
