@@ -355,8 +355,8 @@ TEST_F(ClusterOutcomeTest, IsAsLocalWithMebibytesOfRejects) {
 }
 
 TEST_F(ClusterOutcomeTest, ComplainsOfRejectsInFilesAsTheLocalRunner) {
-  const std::vector<ExecutionInput> inputs =
-      Store(*Make(probe::PickyJob, {}), {KeyLines(random_, 5, 150, /*spoiled=*/true)}, StoredPlain);
+  const std::vector<ExecutionInput> inputs = Store(
+      *Make(probe::PickyJob, {}), {KeyLines(random_, 20, 150, /*spoiled=*/true)}, StoredPlain);
   PlannedJob planned = PlanByHand(Make(probe::PickyJob, {}), inputs, 3);
   ClusterRun run(planned.job->graph(), Encode(planned, {.parts = 3, .split_bytes = 300}, {}));
   run.reported_bytes_max_ = 0;

@@ -24,6 +24,7 @@
 #include "mapreduce/shuffle/key_sampler.h"
 #include "tests/unit/engine/execute_tools.h"
 #include "tests/unit/engine/memory_files.h"
+#include "tests/unit/engine/table_records.h"
 
 namespace millrace {
 
@@ -186,7 +187,7 @@ class ClusterRun {
     const std::string from = JoinPath(kOutput, table.path), to = NewFolder() + "/table";
     auto& contents = files_.contents();
     EXPECT_EQ(contents[from]->size(), table.bytes);
-    EXPECT_EQ(HashOf128(*contents[from]), table.xxh128);
+    EXPECT_EQ(HashOf128(TableRecords(*contents[from])), table.xxh128);
     contents[to] = contents[from];
     contents.erase(from);
     return to;
