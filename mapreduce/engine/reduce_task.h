@@ -30,7 +30,7 @@ struct ReducePhase {
   std::vector<std::string> table_paths;
   std::vector<TableInfo>* tables_made = nullptr;
   bool has_durable_tables = false;
-  std::uint64_t held_bytes_max = 0;  ///< A range's share of what the table may take in memory.
+  std::uint64_t held_bytes_max = 0;  ///< TableWriterOptions' of each range.
   /// Groups that are rejected unseen: encoded keys, sorted. May be null.
   const std::vector<std::string>* groups_aside = nullptr;
   bool goes_one_by_one = false;  ///< What a group emits is handed on before the next begins.

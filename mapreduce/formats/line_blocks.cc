@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mapreduce/formats/line_blocks.h"
 
+#include <sanitizer/asan_interface.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -42,11 +44,14 @@ LineBlockReader::LineBlockReader(ShardReader& reader, const ShardRange& range,
       must_skip_(range.begin > 0) {
   if (shared_ == nullptr) return;
   std::swap(buffer_, *shared_);
+  ASAN_UNPOISON_MEMORY_REGION(buffer_.bytes.get(), buffer_.capacity);
   line_ = scanned_ = filled_ = buffer_.bytes.get();
 }
 
 LineBlockReader::~LineBlockReader() {
-  if (shared_ != nullptr && buffer_.capacity <= kKeptBytesMax) std::swap(buffer_, *shared_);
+  if (shared_ == nullptr || buffer_.capacity > kKeptBytesMax) return;
+  ASAN_POISON_MEMORY_REGION(buffer_.bytes.get(), buffer_.capacity);  // Who has kept a view?
+  std::swap(buffer_, *shared_);
 }
 
 Result<bool> LineBlockReader::Next(LineBlock* block) {

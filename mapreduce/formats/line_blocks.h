@@ -49,7 +49,8 @@ class LineBlockReader final : public BlockReader {
   /// kBadData for a line over the limit, wherever the range's reads happen to fall.
   Result<bool> Next(LineBlock* block) override;
 
-  /// Memory held now: a read's room, the longest line so far, and the padding.
+  /// Memory held now: a read's room, the longest line so far, and the padding; or what a shared
+  /// buffer had.
   std::size_t buffer_bytes() const { return buffer_.capacity; }
 
  private:

@@ -15,7 +15,7 @@
 // then probed. Alone this is 2.7 times faster than one at a time. Both lines of a cell that lies
 // across two are prefetched (toplist's combining: 1.5 -> 1.0 s). Keys whose homes others have are
 // probed on after all the chunk's others, their next cells prefetched at once, too: of a table half
-// full that is every third key (wordcount 4 to 6 %, revenue 2 % of CPU time). Cells are built by
+// full that is every fourth key (wordcount 4 to 6 %, revenue 2 % of CPU time). Cells are built by
 // vector operations only: a byte stored into one before a wide load would stall it.
 //
 // A cell's home is its key's hash times the capacity, shifted right by 64, so when a table grows,

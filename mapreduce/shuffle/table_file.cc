@@ -19,6 +19,7 @@ constexpr std::uint64_t kRecordHeaderBytes = 12;
 constexpr std::uint64_t kTagShift = 48;
 constexpr std::uint64_t kOffsetMask = (std::uint64_t{1} << kTagShift) - 1;
 constexpr std::uint64_t kRowsMax = UINT32_MAX;
+constexpr std::uint64_t kEntriesReserved = std::uint64_t{1} << 18;
 
 struct Place {
   std::uint64_t chunk, slot, tag;
@@ -42,8 +43,8 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(FileSystem& files, cons
   std::unique_ptr<TableWriter> writer(new TableWriter(files, path, options));
   MR_ASSIGN_OR_RETURN(writer->out_, files.Create(path, FileUse::kMapped));
   writer->page_ = std::make_unique_for_overwrite<char[]>(kTablePageBytes + kCopyShortSlack);
-  // Once: what isn't used is never touched.
-  writer->entries_.reserve(options.entries_in_memory);
+  // What isn't used is never touched.
+  writer->entries_.reserve(std::min(options.entries_in_memory, kEntriesReserved));
   char header[kHeaderBytes] = {};
   StoreLittle32(header, kTableMagic);
   StoreLittle32(header + 4, kTableVersion);
@@ -307,25 +308,38 @@ std::optional<TableFile::Record> TableFile::At(std::uint64_t offset) const {
                 {at + kRecordHeaderBytes + key_bytes, value_bytes}};
 }
 
-std::optional<TableFile::Record> TableFile::FindByHalving(std::string_view key) const {
-  std::uint64_t begin = 0, end = rows_;
-  while (begin < end) {
-    const std::uint64_t middle = begin + (end - begin) / 2;
-    const std::optional<Record> record = Row(middle);
-    if (!record) return std::nullopt;  // Damage.
-    const int order = record->key.compare(key);
-    if (order == 0) return record;
-    if (order < 0) {
-      begin = middle + 1;
-    } else {
-      end = middle;
+// As a file's only chunk, at most two thirds full.
+void TableFile::MakeSlots() const {
+  made_slots_.resize(std::bit_ceil(rows_ * 3 / 2 + 64));
+  std::array<Record, 64> records;
+  for (std::uint64_t row = 0; row < rows_;) {
+    const std::size_t count = Rows(row, records);
+    if (count == 0) return;  // Damage: status() tells.
+    for (std::size_t i = 0; i < count; ++i) {
+      const char* const begin = records[i].key.data() - kRecordHeaderBytes;
+      const Place place = PlaceOf(Hash64(records[i].key), 1, made_slots_.size());
+      std::uint64_t slot = place.slot;
+      while (made_slots_[slot] != 0) slot = (slot + 1) & (made_slots_.size() - 1);
+      made_slots_[slot] = place.tag | static_cast<std::uint64_t>(begin - bytes_.data());
     }
+    row += count;
+  }
+}
+
+std::optional<TableFile::Record> TableFile::FindInMadeSlots(std::string_view key) const {
+  std::call_once(slots_made_, [this] { MakeSlots(); });
+  const Place place = PlaceOf(Hash64(key), 1, made_slots_.size());
+  for (std::uint64_t slot = place.slot; made_slots_[slot] != 0;
+       slot = (slot + 1) & (made_slots_.size() - 1)) {
+    if ((made_slots_[slot] & ~kOffsetMask) != place.tag) continue;
+    const std::optional<Record> record = At(made_slots_[slot] & kOffsetMask);
+    if (!record || record->key == key) return record;
   }
   return std::nullopt;
 }
 
 std::optional<TableFile::Record> TableFile::Find(std::string_view key) const {
-  if (chunk_count_ == 0) return FindByHalving(key);
+  if (chunk_count_ == 0) return FindInMadeSlots(key);
   const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
   const std::uint64_t chunk_at = slots_at_ + place.chunk * chunk_slots_ * 8;
   for (std::uint64_t n = 0; n < chunk_slots_; ++n) {

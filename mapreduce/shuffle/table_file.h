@@ -17,14 +17,15 @@
 // Little-endian. The hash in the footer is of the hashes and the footer before it. Slots lie in
 // chunks, each an open-addressing table of its own (linear probing, at most two thirds full): a
 // chunk is built in memory, so a table may be far larger than that. Small records are looked up in
-// a copy (small_table.h): where that is known there are no chunks, and a lookup that comes all the
-// same is a binary search. (Slots took an eighth of the time to make such a table.) A page is
-// checked when it is first looked at: damage is noticed where it would matter, and a lookup in a
-// large table reads no more than its pages.
+// a copy (small_table.h): where the writer expects that there are no chunks, and the first lookup
+// that comes all the same makes one in memory. (Slots took an eighth of the time to make such a
+// table.) A page is checked when it is first looked at: damage is noticed where it would matter,
+// and a lookup in a large table reads no more than its pages.
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,7 +51,7 @@ struct TableInfo {
 struct TableWriterOptions {
   std::uint64_t entries_in_memory = std::uint64_t{1} << 20;  ///< Of 16 bytes; more go to a file.
   std::uint64_t chunk_rows = std::uint64_t{4} << 20;         ///< A chunk is of so many rows.
-  /// No slots where a SmallTable of so many bytes would hold all: who reads the file makes one.
+  /// No slots where a SmallTable of so many bytes would hold the file's records.
   std::uint64_t held_bytes_max = 0;
 };
 
@@ -118,8 +119,8 @@ class TableFile {
   std::uint64_t bytes() const { return bytes_.size(); }
   /// The most bytes that key and value of a record have, as the writer says.
   std::uint64_t record_bytes_max() const { return record_bytes_max_; }
-  /// Views live as long as the table. Cost: about three cache misses; without slots two for each
-  /// time that the rows can be halved.
+  /// Views live as long as the table. Cost: about three cache misses. Where the file has no slots
+  /// the first call makes them in memory, up to 24 bytes a row.
   std::optional<Record> Find(std::string_view key) const;
   /// Asks for the memory that Find of this key will look at first.
   void Prefetch(std::string_view key) const;
@@ -136,7 +137,8 @@ class TableFile {
   Status Read();
   bool IsSound(std::uint64_t begin, std::uint64_t bytes) const;
   bool CheckPage(std::size_t page) const;
-  std::optional<Record> FindByHalving(std::string_view key) const;
+  void MakeSlots() const;
+  std::optional<Record> FindInMadeSlots(std::string_view key) const;
   std::optional<Record> At(std::uint64_t offset) const;
   std::uint64_t Load(std::uint64_t at) const;
   std::optional<Record> Damaged(std::uint64_t offset) const;
@@ -148,6 +150,8 @@ class TableFile {
                 record_bytes_max_ = 0, hashes_at_ = 0;
   mutable std::vector<std::atomic<std::uint8_t>> is_checked_;  // By page.
   mutable std::atomic<std::uint64_t> damaged_at_{UINT64_MAX};
+  mutable std::once_flag slots_made_;
+  mutable std::vector<std::uint64_t> made_slots_;  // Once they are made.
 };
 
 }  // namespace millrace

@@ -255,6 +255,24 @@ TEST(SideInputTest, SetsALaterRecordOfAKeyAside) {
   EXPECT_EQ(TestRun(run).MaxRejects(2).Run().status.code(), StatusCode::kBadData);
 }
 
+// One that no small table holds: then none holds the others, either, which have no slots for that.
+TEST(SideInputTest, FindsSmallRecordsBesideALargeOne) {
+  std::string users, plays;
+  std::vector<std::string> rows;
+  for (int i = 1000; i < 1500; ++i) {
+    const std::string user = "u" + std::to_string(i);
+    if (i % 3 > 0) users += user + "\t" + std::to_string(i * 7) + "\n";
+    plays += user + "\ta\n";
+    rows.push_back((i % 3 > 0 ? std::to_string(i * 7) : "?") + "\ta");
+  }
+  users += std::string(70, 'z') + "\tDE\n";
+  plays += std::string(70, 'z') + "\tb\n";
+  rows.emplace_back("DE\tb");
+  const TestRun run = TestRun(PlaysWithCountry).Input("users", users).Input("plays", plays);
+  EXPECT_EQ(run.Run().Rows(), rows);
+  EXPECT_DETERMINISTIC(run);
+}
+
 struct RowOfTrack {
   Table<Name, std::int64_t> plays;
   void Map(const Play& play, Emitter<std::uint64_t, Name>& emit) {

@@ -156,7 +156,6 @@ TEST(LineBlockReaderTest, BoundsItsBuffer) {
   EXPECT_LE(blocks.buffer_bytes(), (std::size_t{1} << 20) + (1 << 16) + kLineBlockPadding);
 }
 
-// The error does not depend on where reads and ranges fall.
 TEST(LineBlockReaderTest, ReadsIntoWhatTheLastOneReadInto) {
   const std::string usual = "a\nbb\n\nccc\n" + std::string(1000, 'd') + "\ne";
   const std::string long_line = "f\n" + std::string(2 << 20, 'g') + "\nh\n";
@@ -182,6 +181,7 @@ TEST(LineBlockReaderTest, ReadsIntoWhatTheLastOneReadInto) {
   EXPECT_NE(shared.bytes, nullptr);
 }
 
+// The error does not depend on where reads and ranges fall.
 TEST(LineBlockReaderTest, ReportsBadDataForALineOverTheLimit) {
   const std::string text = "12345\n1234567890\n123456789012\n1\n";
   for (std::size_t piece_bytes = 1; piece_bytes < 40; ++piece_bytes) {

@@ -409,7 +409,8 @@ TEST_F(TableFileTest, IsReadByManyThreadsAtOnce) {
   Rows small_rows;
   for (int i = 0; i < 5000; ++i) small_rows[std::to_string(i)] = std::to_string(i * i);
   const Table small = Write(small_rows);
-  ASSERT_TRUE(large != nullptr && small != nullptr);
+  const Table without_slots = Write(small_rows, {.held_bytes_max = std::uint64_t{1} << 20});
+  ASSERT_TRUE(large != nullptr && small != nullptr && without_slots != nullptr);
   std::atomic<int> wrong = 0;
   {
     std::vector<std::jthread> threads;
@@ -427,6 +428,7 @@ TEST_F(TableFileTest, IsReadByManyThreadsAtOnce) {
         };
         ask(*large, rows, static_cast<std::size_t>(t) * rows.size() / 4);
         ask(*small, small_rows, static_cast<std::size_t>(t) * small_rows.size() / 4);
+        ask(*without_slots, small_rows, static_cast<std::size_t>(t) * small_rows.size() / 4);
       });
     }
   }
