@@ -18,9 +18,9 @@
 // chunks, each an open-addressing table of its own (linear probing, at most two thirds full): a
 // chunk is built in memory, so a table may be far larger than that. Small records are looked up in
 // a copy (small_table.h): where the writer expects that there are no chunks, and the first lookup
-// that comes all the same makes one in memory. (Slots took an eighth of the time to make such a
-// table.) A page is checked when it is first looked at: damage is noticed where it would matter,
-// and a lookup in a large table reads no more than its pages.
+// that comes all the same makes one in memory. (Slots took a twelfth of the CPU time that making
+// such tables takes.) A page is checked when it is first looked at: damage is noticed where it
+// would matter, and a lookup in a large table reads no more than its pages.
 
 #include <atomic>
 #include <cstdint>
