@@ -88,7 +88,8 @@ class TaskEnvironment {
   }
   /// kCorrupt if a task has met damage in one.
   Status TableStatus() const;
-  /// A file of a table, as large in memory as the budget allows.
+  /// A file of a table, as large in memory as the budget allows; `held_bytes_max` is
+  /// TableWriterOptions'.
   Result<std::unique_ptr<TableWriter>> MakeTable(const std::string& path,
                                                  std::uint64_t held_bytes_max);
 
