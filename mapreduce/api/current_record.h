@@ -87,13 +87,6 @@ struct CurrentRecord {
   }
   /// What comes next is no group's fault.
   void EndGroups() { group.store(0, std::memory_order_relaxed); }
-  /// What happens until ShowGroup is not the group's fault. Returns what ShowGroup takes.
-  std::uint64_t HideGroup() {
-    const std::uint64_t hidden = group.load(std::memory_order_relaxed);
-    EndGroups();
-    return hidden;
-  }
-  void ShowGroup(std::uint64_t hidden) { group.store(hidden, std::memory_order_relaxed); }
   /// No record and no group any more.
   void EndTask() {
     BeginShard("");
@@ -119,6 +112,27 @@ struct CurrentRecord {
 
 /// Null while no job's code runs on this thread.
 CurrentRecord*& ThisThreadsRecord();
+
+/// What this thread does in its scope is no record's fault and no group's.
+class Blameless {
+ public:
+  Blameless() {
+    if (current_ == nullptr) return;
+    record_ = current_->record.exchange(0, std::memory_order_relaxed);
+    group_ = current_->group.exchange(0, std::memory_order_relaxed);
+  }
+  Blameless(const Blameless&) = delete;
+  Blameless& operator=(const Blameless&) = delete;
+  ~Blameless() {
+    if (current_ == nullptr) return;
+    current_->record.store(record_, std::memory_order_relaxed);
+    current_->group.store(group_, std::memory_order_relaxed);
+  }
+
+ private:
+  CurrentRecord* const current_ = ThisThreadsRecord();
+  std::uint64_t record_ = 0, group_ = 0;
+};
 
 /// Where a new Context notes its record: in shared memory, where there is some that no other
 /// Context uses (shared_record.h), else in memory of its own. To be given back. Thread-safe.

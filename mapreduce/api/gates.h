@@ -77,27 +77,6 @@ struct IsFlat<T>
 template <class Combiner, class V>
 inline constexpr bool kHasGates = MakesFittingGates<Combiner, V>&& IsFlat<V>::value;
 
-/// What happens in its scope is no record's fault and no group's.
-class Blameless {
- public:
-  Blameless() {
-    if (current_ == nullptr) return;
-    record_ = current_->record.exchange(0, std::memory_order_relaxed);
-    group_ = current_->HideGroup();
-  }
-  Blameless(const Blameless&) = delete;
-  Blameless& operator=(const Blameless&) = delete;
-  ~Blameless() {
-    if (current_ == nullptr) return;
-    current_->record.store(record_, std::memory_order_relaxed);
-    current_->ShowGroup(group_);
-  }
-
- private:
-  CurrentRecord* const current_ = ThisThreadsRecord();
-  std::uint64_t record_ = 0, group_ = 0;
-};
-
 /// The gates of one slot, by key. Keys that come when there is no more room have none, nor have
 /// large keys and values. One thread at a time.
 template <class Combiner, class V>

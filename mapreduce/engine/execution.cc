@@ -239,11 +239,13 @@ Status Execution::RunReduce(std::size_t stage) {
   phase.parts = &files;
   std::vector<TableInfo> tables_made(phase.ranges.size());
   phase.tables_made = &tables_made;
-  phase.held_bytes_max = TableSet::SmallBytesMax(options().memory_bytes) / phase.ranges.size();
-  for (std::size_t range = 0; spec.table >= 0 && range < phase.ranges.size(); ++range) {
-    phase.table_paths.push_back(
-        JoinPath(options().scratch_directory,
-                 "table-" + std::to_string(spec.table) + "-" + std::to_string(range)));
+  if (spec.table >= 0) {
+    phase.held_bytes_max = TableSet::SmallBytesMax(options().memory_bytes) / phase.ranges.size();
+    for (std::size_t range = 0; range < phase.ranges.size(); ++range) {
+      phase.table_paths.push_back(
+          JoinPath(options().scratch_directory,
+                   "table-" + std::to_string(spec.table) + "-" + std::to_string(range)));
+    }
   }
   // First those of the reduce, then those of each map that follows: what is rejected when would
   // else depend on where ranges were cut.

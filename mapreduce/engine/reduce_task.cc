@@ -52,17 +52,14 @@ struct NextMap {
 /// be blamed on the group that is being reduced meanwhile.
 class BlamelessSink final : public EmitSink {
  public:
-  BlamelessSink(EmitSink& sink, CurrentRecord& record) : sink_(sink), record_(record) {}
+  explicit BlamelessSink(EmitSink& sink) : sink_(sink) {}
   Status Consume(EmitBatch& batch) override {
-    const std::uint64_t group = record_.HideGroup();
-    const Status status = sink_.Consume(batch);
-    record_.ShowGroup(group);
-    return status;
+    const Blameless blameless;
+    return sink_.Consume(batch);
   }
 
  private:
   EmitSink& sink_;
-  CurrentRecord& record_;
 };
 
 /// Keeps what a reduce emits as a table.
@@ -149,11 +146,8 @@ class ReduceSlot final : public Slot {
       maps.push_back(std::make_unique<NextMap>(environment_, next, task, NameOf(task), stage_.name,
                                                phase_.reject_order + task));
       EmitSink* map = maps.back()->map.get();
-      if (!phase_.goes_one_by_one) {
-        map =
-            blameless.emplace_back(std::make_unique<BlamelessSink>(*map, *context.current_record()))
-                .get();
-      }
+      if (!phase_.goes_one_by_one)
+        map = blameless.emplace_back(std::make_unique<BlamelessSink>(*map)).get();
       out.Add(map, Phase::kMap);
     }
     TaskWrites writes(stage_.writes, *phase_.parts, phase_.ranges[task].part, task, timer_, out);

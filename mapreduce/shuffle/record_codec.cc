@@ -18,6 +18,7 @@ constexpr std::size_t kBatchRecords = RecordDecoder::kViewBytes / sizeof(RecordV
 static_assert(kBatchRecords == 64);
 constexpr std::uint32_t kLastKeyBytesMin = 256;
 constexpr std::uint32_t kKeyBytesPerShared = 16;
+constexpr std::uint32_t kHeadBytesMin = 16;  // A shorter head of a value is not shared.
 constexpr std::uint32_t kRebuiltBytesMax = RecordDecoder::kViewBytes / 2;
 // In the lengths' first number, below what is shared.
 constexpr std::uint64_t kSameLengths = 1, kHasHead = 2;

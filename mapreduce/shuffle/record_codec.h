@@ -37,8 +37,6 @@ class RecordEncoder {
   static constexpr std::size_t kLengthsBytesMax = 3 * 5;
   /// What Put may write behind its end.
   static constexpr std::size_t kCopySlack = kCopyShortSlack;
-  /// A shorter head is not shared.
-  static constexpr std::uint32_t kHeadBytesMin = 16;
   /// Keys share at most so many bytes; a longer key's rest is neither kept nor compared.
   static constexpr std::uint32_t kSharedBytesMax = std::uint32_t{1} << 20;
 

@@ -326,26 +326,16 @@ void TableFile::MakeSlots() const {
   }
 }
 
-std::optional<TableFile::Record> TableFile::FindInMadeSlots(std::string_view key) const {
-  std::call_once(slots_made_, [this] { MakeSlots(); });
-  const Place place = PlaceOf(Hash64(key), 1, made_slots_.size());
-  for (std::uint64_t slot = place.slot; made_slots_[slot] != 0;
-       slot = (slot + 1) & (made_slots_.size() - 1)) {
-    if ((made_slots_[slot] & ~kOffsetMask) != place.tag) continue;
-    const std::optional<Record> record = At(made_slots_[slot] & kOffsetMask);
-    if (!record || record->key == key) return record;
-  }
-  return std::nullopt;
-}
-
 std::optional<TableFile::Record> TableFile::Find(std::string_view key) const {
-  if (chunk_count_ == 0) return FindInMadeSlots(key);
-  const Place place = PlaceOf(Hash64(key), chunk_count_, chunk_slots_);
-  const std::uint64_t chunk_at = slots_at_ + place.chunk * chunk_slots_ * 8;
-  for (std::uint64_t n = 0; n < chunk_slots_; ++n) {
-    const std::uint64_t at = chunk_at + ((place.slot + n) & (chunk_slots_ - 1)) * 8;
-    if (!IsSound(at, 8)) return Damaged(at);
-    const std::uint64_t slot = Load(at);
+  const bool has_slots = chunk_count_ > 0;
+  if (!has_slots) std::call_once(slots_made_, [this] { MakeSlots(); });
+  const std::uint64_t chunk_slots = has_slots ? chunk_slots_ : made_slots_.size();
+  const Place place = PlaceOf(Hash64(key), has_slots ? chunk_count_ : 1, chunk_slots);
+  const std::uint64_t chunk_at = slots_at_ + place.chunk * chunk_slots * 8;
+  for (std::uint64_t n = 0; n < chunk_slots; ++n) {
+    const std::uint64_t i = (place.slot + n) & (chunk_slots - 1);
+    if (has_slots && !IsSound(chunk_at + i * 8, 8)) return Damaged(chunk_at + i * 8);
+    const std::uint64_t slot = has_slots ? Load(chunk_at + i * 8) : made_slots_[i];
     if (slot == 0) return std::nullopt;
     if ((slot & ~kOffsetMask) != place.tag) continue;
     const std::optional<Record> record = At(slot & kOffsetMask);

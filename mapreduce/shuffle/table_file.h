@@ -138,7 +138,6 @@ class TableFile {
   bool IsSound(std::uint64_t begin, std::uint64_t bytes) const;
   bool CheckPage(std::size_t page) const;
   void MakeSlots() const;
-  std::optional<Record> FindInMadeSlots(std::string_view key) const;
   std::optional<Record> At(std::uint64_t offset) const;
   std::uint64_t Load(std::uint64_t at) const;
   std::optional<Record> Damaged(std::uint64_t offset) const;

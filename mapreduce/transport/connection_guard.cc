@@ -198,16 +198,27 @@ bool ConnectionGuard::OnFrame(int fd, std::size_t bytes) {
   return !watched->is_cut;
 }
 
+// Where none is open it has come since they were read, perhaps with the number of one that has
+// gone.
+ConnectionGuard::Watched* ConnectionGuard::FindOpen(int fd) {
+  Watched* watched = Find(fd);
+  if (watched == nullptr || !watched->is_open || watched->is_cut) {
+    ReadEvents();
+    watched = Find(fd);
+  }
+  return watched;
+}
+
 void ConnectionGuard::OnGarbage(int fd) {
   ++stats_.garbage;
-  Watched* const watched = Find(fd);
+  Watched* const watched = FindOpen(fd);
   if (watched != nullptr && ++watched->garbage >= kGarbageMax) {
     Cut(fd, *watched, stats_.cut_for_garbage);
   }
 }
 
 void ConnectionGuard::CutForGarbage(int fd) {
-  if (Watched* const watched = Find(fd)) Cut(fd, *watched, stats_.cut_for_garbage);
+  if (Watched* const watched = FindOpen(fd)) Cut(fd, *watched, stats_.cut_for_garbage);
 }
 
 // A worker draws its id when it starts, so an id has one key.

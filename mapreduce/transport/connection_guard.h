@@ -138,6 +138,7 @@ class ConnectionGuard {
   void ForgetGrowth();
   void Cut(int fd, Watched& watched, std::uint64_t& reason);
   Watched* Find(int fd);
+  Watched* FindOpen(int fd);
   std::uint64_t DeliveriesOfOneRound() const;
 
   void* const monitor_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +67,66 @@ TEST(RecordCodecTest, NothingIsTakenFromTheBlockBefore) {
     decoder.Begin(second.data(), second.data() + second.size(), 1);
     EXPECT_FALSE(decoder.Next().has_value()) << second;
   }
+}
+
+struct KeyValue {
+  std::string key, value;
+};
+
+/// Encodes them as one block, expects to read them again, and returns how many bytes they took.
+std::size_t Written(const std::vector<KeyValue>& records) {
+  RecordEncoder encoder;
+  std::vector<char> payload(std::size_t{16} << 10);
+  char* end = payload.data();
+  Records expected;
+  for (const auto& [key, value] : records) {
+    const RecordView record = MakeRecordView(key, value);
+    end = expected.empty() ? encoder.PutFirst(end, record)
+                           : encoder.Put(end, record, encoder.Compare(record).shared);
+    expected.push_back(key + "=" + value);
+  }
+  const auto bytes = static_cast<std::size_t>(end - payload.data());
+  EXPECT_EQ(Decode({payload.data(), bytes}, static_cast<std::uint32_t>(records.size())), expected);
+  return bytes;
+}
+
+/// What the second of two records of one form takes.
+std::size_t SecondTakes(const KeyValue& first, const KeyValue& second) {
+  return Written({first, second}) - Written({first});
+}
+
+// Bytes that both have are worth sharing from half of a value on, if they are 16, and of a value
+// that may be put together: 1 KiB.
+TEST(RecordCodecTest, HeadsOfValuesAreSharedWhereTheyAreWorthIt) {
+  const auto second_takes = [](std::size_t bytes, std::size_t head) {
+    const std::string value(bytes, 'v');
+    std::string other = value;
+    for (std::size_t i = head; i < bytes; ++i) other[i] = 'w';
+    return SecondTakes({"a", value}, {"b", other});
+  };
+  constexpr std::size_t kFormAndKey = 2, kHead = 1, kLongHead = 2;
+  EXPECT_EQ(second_takes(31, 30), kFormAndKey + 31);
+  EXPECT_EQ(second_takes(32, 15), kFormAndKey + 32);
+  EXPECT_EQ(second_takes(32, 16), kFormAndKey + kHead + 16);
+  EXPECT_EQ(second_takes(32, 32), kFormAndKey + kHead);
+  EXPECT_EQ(second_takes(1024, 511), kFormAndKey + 1024);
+  EXPECT_EQ(second_takes(1024, 512), kFormAndKey + kLongHead + 512);
+  EXPECT_EQ(second_takes(1025, 1024), kFormAndKey + 1025);
+}
+
+TEST(RecordCodecTest, BeginningsOfKeysAreSharedWhereTheyAreWorthIt) {
+  const auto second_takes = [](std::size_t bytes, std::size_t shared) {
+    const std::string key(bytes, 'k');
+    std::string other = key;
+    for (std::size_t i = shared; i < bytes; ++i) other[i] = 'l';
+    return SecondTakes({key, ""}, {other, ""});
+  };
+  EXPECT_EQ(second_takes(8, 7), 1U + 1);
+  EXPECT_EQ(second_takes(160, 9), 1U + 160);  // Less than a sixteenth.
+  EXPECT_EQ(second_takes(160, 10), 1U + 150);
+  EXPECT_EQ(second_takes(1024, 1023), 2U + 1);
+  EXPECT_EQ(second_takes(1025, 1024), 1U + 1025);
+  EXPECT_EQ(second_takes(1025, 1025), 2U);  // It is there as a whole.
 }
 
 // What a key that is there anyway takes is not asked for.
