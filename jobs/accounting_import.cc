@@ -99,6 +99,7 @@ struct Book {
 
 void AccountingImport(Job& job) {
   const auto currency = job.Param<std::string>("currency", "EUR", "of all amounts");
+  if (currency.empty()) job.Fail("currency must not be empty: it is part of each batch's id");
   job.Read<Transaction>("transactions", kTransactions)
       .Map<ByTransaction>()
       .Reduce<KeepFirst<Name, Booked>>()

@@ -87,6 +87,7 @@ void MailDigest(Job& job) {
   const auto k = job.Param<std::size_t>("k", 5, "tracks in a mail; 0: all");
   const auto campaign = job.Param<std::string>("campaign", "digest", "part of each mail's key");
   const auto name = job.Param<std::string>("template", "digest", "what the mailer fills in");
+  if (campaign.empty()) job.Fail("campaign must not be empty: mails of two would have one key");
   if (campaign.find('/') != std::string::npos)
     job.Fail("campaign must not hold a '/': a key could then be that of two mails");
   job.NeedDate();

@@ -95,8 +95,9 @@ class Recommend {
       Score& score = scores_[candidate];
       if (score.is_set) best_.Offer({candidate, score.sum});
       if (score.carries != 0) {
-        context.Fail("the scores of a track for the user " + std::string(user) +
-                     " add up beyond int64");
+        context.Fail("the scores of the track " + std::string(candidates_.Row(candidate).key) +
+                     " for the user " + std::string(user) +
+                     " add up beyond int64; look for one that is too large in neighbours");
       }
       score = {};
     }

@@ -90,7 +90,8 @@ Status DescribeEnding(const ChildEnding& ending, const std::string& task,
   if (ending.over_memory_bytes > 0) {
     return Status::ResourceLimit("the job's code took ", FormatBytes(ending.over_memory_bytes),
                                  " of memory", place, "; it may have ",
-                                 FormatBytes(ending.memory_bytes_max));
+                                 FormatBytes(ending.memory_bytes_max),
+                                 ", its share of --memory and 64 MiB: grant more, or hold less");
   }
   if (ending.is_killed) return Status::Cancelled("stopped by its worker", place);
   if (ending.is_lost) return Status::Internal("nobody knows how the task's process ended", place);

@@ -18,12 +18,13 @@ Status Wrong(const ParamInfo& info, std::string_view expected) {
 }  // namespace
 
 Status ParseParam(const ParamInfo& info, std::int64_t* value) {
-  return ParseInt64(info.value, value) ? Status::Ok() : Wrong(info, "an integer");
+  return ParseInt64(info.value, value) ? Status::Ok() : Wrong(info, "an integer in int64");
 }
 
 Status ParseParam(const ParamInfo& info, std::uint64_t* value) {
   std::int64_t number = 0;
-  if (!ParseInt64(info.value, &number) || number < 0) return Wrong(info, "an integer from 0 up");
+  if (!ParseInt64(info.value, &number) || number < 0)
+    return Wrong(info, "an integer from 0 to 2^63 - 1");
   *value = static_cast<std::uint64_t>(number);
   return Status::Ok();
 }

@@ -165,7 +165,8 @@ class AggregateReduce final : public ReduceOperator {
   }
   static Status Failure(std::string_view key) {
     if constexpr (requires { A::kFailure; }) {
-      return Status::BadData(A::kFailure, " for the key ", DescribeKey<K>(key));
+      return Status::BadData(A::kFailure, " for the key ", DescribeKey<K>(key),
+                             "; look at what the input has for it");
     } else {
       return Status::BadData("no result for the key ", DescribeKey<K>(key));
     }

@@ -256,7 +256,8 @@ std::string ParamComplaint(const std::string& value, std::vector<std::string> ch
 }
 
 TEST(ParamTest, RefusesWhatIsNotOfItsType) {
-  EXPECT_THAT(ParamComplaint<std::int64_t>("ten"), HasSubstr("p must be an integer, not 'ten'"));
+  EXPECT_THAT(ParamComplaint<std::int64_t>("ten"),
+              HasSubstr("p must be an integer in int64, not 'ten'"));
   EXPECT_THAT(ParamComplaint<std::int64_t>(""), HasSubstr("not ''"));
   EXPECT_THAT(ParamComplaint<std::int64_t>("1.5"), HasSubstr("integer"));
   EXPECT_THAT(ParamComplaint<std::int64_t>("9223372036854775808"), HasSubstr("integer"));

@@ -181,6 +181,25 @@ TEST(LineBlockReaderTest, ReadsIntoWhatTheLastOneReadInto) {
   EXPECT_NE(shared.bytes, nullptr);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+// The buffer lives on, so without help the sanitizer would find nothing wrong.
+TEST(LineBlockReaderDeathTest, AViewThatIsKeptPastTheReaderIsFound) {
+  LineBuffer shared;
+  const char* kept = nullptr;
+  {
+    FakeReader reader("a\n", 0, 300);
+    LineBlockReader blocks(reader, Range(0, UINT64_MAX), 100, "x.tsv", &shared);
+    LineBlock block;
+    const Result<bool> has_block = blocks.Next(&block);
+    ASSERT_TRUE(has_block.ok() && *has_block);
+    kept = block.begin;
+    EXPECT_EQ(*kept, 'a');
+  }
+  ASSERT_EQ(shared.bytes.get(), kept);
+  EXPECT_DEATH(static_cast<void>(*static_cast<const volatile char*>(kept)), "use-after-poison");
+}
+#endif
+
 // The error does not depend on where reads and ranges fall.
 TEST(LineBlockReaderTest, ReportsBadDataForALineOverTheLimit) {
   const std::string text = "12345\n1234567890\n123456789012\n1\n";

@@ -98,6 +98,12 @@ TEST(AccountingImportTest, TheCurrencyIsAParameter) {
               testing::StartsWith("2026-11-21-SEK-"));
 }
 
+TEST(AccountingImportTest, RefusesACurrencyOfNothing) {
+  const TestResult result = Import(Transaction("t", "1")).Param("currency", "").Run();
+  EXPECT_EQ(result.status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(result.status.message(), HasSubstr("currency must not be empty"));
+}
+
 TEST(AccountingImportTest, TheBatchChangesWithTheDaysTransactions) {
   const std::string t1 = Transaction("t1", "1000"), t2 = Transaction("t2", "250");
   std::set<std::string> batches;
