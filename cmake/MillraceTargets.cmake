@@ -49,6 +49,9 @@ function(millrace_add_layer name)
   set_property(GLOBAL APPEND PROPERTY MILLRACE_LAYER_HEADERS ${arg_HEADERS})
 endfunction()
 
+# Tests take longer to compile than to run: a fifth less than with -O1, with the sanitizers two.
+set(MILLRACE_TEST_OPTIONS $<$<AND:$<CONFIG:Debug>,$<CXX_COMPILER_ID:GNU>>:-Og>)
+
 # millrace_add_test(LABEL NAME SOURCES a_test.cc... [DEPS t...])
 # One GoogleTest program per call; each of its tests is a CTest test with the label (its folder).
 # What most tests include is compiled once (tests/CMakeLists.txt).

@@ -34,6 +34,7 @@ SHOWN_MAX = 300
 
 # By job: its inputs, the first as the oracle has it, and parameters to run it with.
 JOBS = {
+    "accounting_import": (["transactions"], [[], ["currency=SEK"]]),
     "cooccurrence": (["plays"], [[], ["by=score", "weight=tfidf"],
                                  ["similarity=dice", "k=0", "basket=7"],
                                  ["similarity=jaccard", "shrink=10", "k=5"]]),

@@ -316,6 +316,30 @@ class Generator:
             rng, products, 0.9, [b"books", b"music", b"?", b"", b"a\\tb", b"\xff", b"\\N"],
             lambda: rng.choice([b"99", b"no number", b"\\N"])))
 
+    def _accounting_import(self, rng: random.Random, writer) -> None:
+        txns = Names(rng, b"txn", max(12, self._records), 0.0)
+        first_day = parse_day(b"2026-01-01")
+        days = [format_day(first_day + i) for i in range(60)]
+
+        def line(txn: int, amount: bytes, day: bytes) -> bytes:
+            return b"\t".join((txns.spell(rng, txn), rng.choice([b"ann", b"bob", b"\\N"]), b"book",
+                               amount, day))
+
+        lines = []
+        for txn in range(len(txns.plain)):
+            day = rng.choice(GOOD_DATES) if rng.random() > 0.998 else rng.choice(days)
+            lines.append(line(txn, number(rng, -500, 20000), day))
+        # Days of their own: at the limits, of refunds alone, of nothing.
+        for day, amounts in ((b"1970-01-01", [INT64_MAX, -INT64_MAX]), (b"1970-01-02", [-3, -4]),
+                             (b"1970-01-03", [0]), (b"1970-01-04", [INT64_MAX - 5, 5, -1])):
+            lines += [b"%s %d\tann\tbook\t%d\t%s" % (day, i, amount, day)
+                      for i, amount in enumerate(amounts)]
+        decorate(rng, lines, self._is_clean, numbers=[3], dates=[4])
+        if not self._is_clean:  # Which of two comes first is for the shards to say.
+            lines += [line(txn, number(rng, -500, 20000), rng.choice(days))
+                      for txn in rng.choices(range(len(txns.plain)), k=max(5, len(lines) // 100))]
+        writer("transactions").shards(lines)
+
     def _royalties(self, rng: random.Random, writer) -> None:
         users, tracks = self._play_names(rng)
         holders = Names(rng, b"holder", max(12, self._records // 500), 0.8)
@@ -451,7 +475,7 @@ class Generator:
         out.file(".skipped/x", b"skipped\n")
 
 
-JOBS = ["cooccurrence", "recommend", "revenue", "inverted_index", "royalties", "retention",
+JOBS = ["accounting_import", "cooccurrence", "recommend", "revenue", "inverted_index", "royalties", "retention",
         "mail_digest", "dump_diff"]
 
 

@@ -14,6 +14,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import accounting_import
 import cooccurrence
 import copy_text
 import dump_diff
@@ -429,6 +430,32 @@ class MailDigestTest(OracleTest):
 
     def test_needs_a_date(self):
         self.check_fails(64, mail_digest, self.INPUTS)
+
+
+class AccountingImportTest(OracleTest):
+    ROWS = (b"t3\tann\tbook\t-990\t2026-11-20T23:59\n"
+            b"t1\t\\N\tbook\t1500\t2026-11-20\n"
+            b"t2\tann\t\\N\t0990\t2026-11-20\n")
+
+    def test_books_days(self):
+        # printf '2:t1=1500;2:t2=990;2:t3=-990;' | xxhsum -H3
+        day = b"2026-11-20-EUR-a096007e50090a79\t2026-11-20\t%s\tEUR\t%d\t%d\t%d\n"
+        want = (day % (b"receivables", 2490, 990, 3) + day % (b"refunds", 990, 0, 1)
+                + day % (b"revenue", 0, 2490, 2))
+        self.check(accounting_import, {"transactions": self.ROWS}, want=want)
+        # Rejects: a txn that was accepted, a bad amount, a bad day; none of these takes its txn.
+        more = (b"t4\tann\tbook\t1.5\t2026-11-20\n"
+                b"t5\tann\tbook\t1\t2026-11-31\n"
+                b"t1\tann\tbook\t7\t2026-11-21\n")
+        self.check(accounting_import, {"transactions": self.ROWS + more}, want=want,
+                   rejects=[b"transactions\ta\t%d" % at for at in (
+                       len(self.ROWS), len(self.ROWS) + 27, len(self.ROWS) + 52)])
+
+    def test_refuses_what_is_beyond_int64(self):
+        for amounts in ([2**63 - 1, 1], [-(2**63)], [-(2**63 - 1), -1]):
+            rows = b"".join(b"%d\t\t\t%d\t2026-11-20\n" % (i, a) for i, a in enumerate(amounts))
+            self.check_fails(65, accounting_import, {"transactions": rows})
+        self.check_fails(64, accounting_import, {"transactions": b""}, "--param", "currency=")
 
 
 class DumpDiffTest(OracleTest):
