@@ -13,6 +13,17 @@ int HexDigit(char c) {
 
 }  // namespace
 
+Hasher64::Hasher64(std::uint64_t seed) {
+  XXH3_64bits_reset(&state_);  // The next call looks at what was there.
+  XXH3_64bits_reset_withSeed(&state_, seed);
+}
+
+void Hasher64::Update(std::string_view bytes) {
+  XXH3_64bits_update(&state_, bytes.data(), bytes.size());
+}
+
+std::uint64_t Hasher64::Digest() const { return XXH3_64bits_digest(&state_); }
+
 std::string Hash128::Hex() const {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex(32, '0');
@@ -35,8 +46,15 @@ std::optional<Hash128> Hash128::FromHex(std::string_view hex) {
   return hash;
 }
 
+Hasher128::Hasher128() { XXH3_128bits_reset(&state_); }
+
 void Hasher128::Update(std::string_view bytes) {
   XXH3_128bits_update(&state_, bytes.data(), bytes.size());
+}
+
+Hash128 Hasher128::Digest() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state_);
+  return {.high = hash.high64, .low = hash.low64};
 }
 
 }  // namespace millrace

@@ -4,7 +4,8 @@
 
 // XXH3, the one hash of Millrace: 64 bits inside (tables, blocks of run files), 128 bits where a
 // person can check it with `xxh128sum` (inputs, outputs, fingerprints). Inlined, because most
-// hashed things are short keys. Not cryptographic: it finds damage, not forgery.
+// hashed things are short keys; but for what comes in pieces, which is long, and which g++ -Og
+// can't inline. Not cryptographic: it finds damage, not forgery.
 
 #ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
@@ -26,14 +27,11 @@ inline std::uint64_t Hash64(std::string_view bytes, std::uint64_t seed = 0) {
 /// XXH3-64 of bytes that come in pieces; how they are cut does not matter. One thread at a time.
 class Hasher64 {
  public:
-  explicit Hasher64(std::uint64_t seed) {
-    XXH3_64bits_reset(&state_);  // The next call looks at what was there.
-    XXH3_64bits_reset_withSeed(&state_, seed);
-  }
+  explicit Hasher64(std::uint64_t seed);
 
-  void Update(std::string_view bytes) { XXH3_64bits_update(&state_, bytes.data(), bytes.size()); }
+  void Update(std::string_view bytes);
   /// The hash of all bytes so far; more may follow.
-  std::uint64_t Digest() const { return XXH3_64bits_digest(&state_); }
+  std::uint64_t Digest() const;
 
  private:
   XXH3_state_t state_;
@@ -61,14 +59,11 @@ inline Hash128 HashOf128(std::string_view bytes) {
 /// XXH3-128 of bytes that come in pieces; how they are cut does not matter. One thread at a time.
 class Hasher128 {
  public:
-  Hasher128() { XXH3_128bits_reset(&state_); }
+  Hasher128();
 
   void Update(std::string_view bytes);
   /// The hash of all bytes so far; more may follow.
-  Hash128 Digest() const {
-    const XXH128_hash_t hash = XXH3_128bits_digest(&state_);
-    return {.high = hash.high64, .low = hash.low64};
-  }
+  Hash128 Digest() const;
 
  private:
   XXH3_state_t state_;
