@@ -198,8 +198,8 @@ bool ConnectionGuard::OnFrame(int fd, std::size_t bytes) {
   return !watched->is_cut;
 }
 
-// Where none is open it has come since they were read, perhaps with the number of one that has
-// gone.
+// Where none is open, the connection has come since the events were read, perhaps with the number
+// of one that has gone.
 ConnectionGuard::Watched* ConnectionGuard::FindOpen(int fd) {
   Watched* watched = Find(fd);
   if (watched == nullptr || !watched->is_open || watched->is_cut) {

@@ -408,7 +408,7 @@ TEST_F(TaskChildTest, AMemoryHogIsStopped) {
   // Watched: killed for it. Unwatched: malloc fails, and the code throws.
   const TaskFailure watched = Fail(MapOf("a\nhog\n"));
   EXPECT_EQ(watched.code, StatusCode::kResourceLimit);
-  EXPECT_THAT(watched.message, HasSubstr("it may have 128"));
+  EXPECT_THAT(watched.message, HasSubstr("it may have 128.0 MiB, its share of --memory"));
   ASSERT_TRUE(watched.position);
   EXPECT_EQ(watched.position->offset, 2);
   const std::unique_ptr<TaskChild> unwatched = Start(MapOf("a\nhog\n"));

@@ -475,8 +475,8 @@ class Generator:
         out.file(".skipped/x", b"skipped\n")
 
 
-JOBS = ["accounting_import", "cooccurrence", "recommend", "revenue", "inverted_index", "royalties", "retention",
-        "mail_digest", "dump_diff"]
+JOBS = ["accounting_import", "cooccurrence", "recommend", "revenue", "inverted_index", "royalties",
+        "retention", "mail_digest", "dump_diff"]
 
 
 def main() -> None:

@@ -186,7 +186,7 @@ TEST(RecommendTest, EndsWhereAScoreIsBeyondInt64ButNotOnTheWayThere) {
   const std::string plays = PlaysOf("ann", "a") + PlaysOf("ann", "b") + PlaysOf("ann", "c");
   const TestRun over = Recommend(plays, NeighbourOf("x", "a", most) + NeighbourOf("x", "b", "1"));
   EXPECT_EQ(over.Run().status.code(), StatusCode::kBadData);
-  EXPECT_THAT(over.Run().status.message(), HasSubstr("ann"));
+  EXPECT_THAT(over.Run().status.message(), HasSubstr("of the track x for the user ann"));
   EXPECT_DETERMINISTIC(over);
   EXPECT_EQ(Recommend(plays, NeighbourOf("x", "a", least) + NeighbourOf("x", "b", "-1"))
                 .Run()
