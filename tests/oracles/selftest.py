@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import math
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,7 @@ import copy_text
 import dump_diff
 import inverted_index
 import mail_digest
+import published_tables
 import recommend
 import retention
 import revenue
@@ -494,6 +497,35 @@ class DumpDiffTest(OracleTest):
     def test_refuses_bad_keys(self):
         for key in ("0", "", "1,1", "x", "1,", "-1"):
             self.check_fails(64, dump_diff, {"old": b"", "new": b""}, "--param", f"key={key}")
+
+
+class PublishedTablesTest(unittest.TestCase):
+    def test_metrics_are_over_all_orders_of_equal_scores(self):
+        # Items 0 to 6: 0 is known, 1 and 2 have the first score, 3 the second, 4 to 6 none.
+        for relevant in ([1], [2, 4], [3, 5, 6], [1, 2, 3, 4]):
+            split = published_tables.Split({8: [0]}, {8: relevant}, None, 7)
+            orders = [first + (3,) + last for first in itertools.permutations((1, 2))
+                      for last in itertools.permutations((4, 5, 6))]
+            for cutoff in range(1, 7):
+                figures = {"recall": [], "hit rate": [], "NDCG": []}
+                for order in orders:
+                    gains = [item in relevant for item in order[:cutoff]]
+                    figures["recall"].append(sum(gains) / len(relevant))
+                    figures["hit rate"].append(any(gains))
+                    figures["NDCG"].append(
+                        sum(gain / math.log2(2 + rank) for rank, gain in enumerate(gains)) /
+                        sum(1 / math.log2(2 + rank) for rank in range(len(relevant))))
+                found = {8: [(1, 9), (2, 9), (3, 5)]}
+                for metric, got in published_tables.metrics(split, found, cutoff).items():
+                    each = figures[metric]
+                    for a, b in zip(got, (min(each), sum(each) / len(each), max(each))):
+                        self.assertAlmostEqual(a, b, msg=f"{relevant} {cutoff} {metric}")
+
+    def test_a_list_may_be_limited(self):
+        split = published_tables.Split({8: [0]}, {8: [3]}, {8: [3, 5]}, 7)
+        found = {8: [(1, 9), (5, 5), (3, 4)]}
+        self.assertEqual(published_tables.metrics(split, found, 1)["recall"], (0, 0, 0))
+        self.assertEqual(published_tables.metrics(split, found, 2)["recall"], (1, 1, 1))
 
 
 class CommandLineTest(OracleTest):
