@@ -50,7 +50,6 @@ class FillBasket {
       const Name track = std::get<1>(key);
       if (played_.empty() || track != played_.back().track) {
         if (played_bytes_ >= kAheadBytes) LookUp();
-        tracks_.Prefetch(track);
         played_.push_back({std::string(track), 0});
         played_bytes_ += sizeof(Played) + track.size();
       }
@@ -64,12 +63,13 @@ class FillBasket {
   }
 
  private:
-  static constexpr std::size_t kAheadBytes = 768;  // Of 16 tracks with short names.
+  static constexpr std::size_t kAheadBytes = 3072;  // Of 64 tracks with short names.
   struct Played {
     std::string track;
     std::int64_t count = 0;
   };
   void LookUp() {
+    for (const auto& [track, count] : played_) tracks_.Prefetch(track);
     for (const auto& [track, count] : played_)
       most_played_.Offer(Rank(count, static_cast<Number>(tracks_.RowOf(track).value_or(0))));
     played_.clear();

@@ -176,7 +176,11 @@ class ShardMapOperator final : public MapOperator {
   }
 
   static constexpr bool kHasPrefetch = api_internal::HasPrefetch<Mapper, Record>;
-  static constexpr std::size_t kAheadMax = kHasPrefetch ? 8 : 1;
+  // So many records are parsed, then all are looked at ahead, then all are mapped. A prefetch that
+  // misses the TLB holds up what is behind it until the page is found: between two of them there is
+  // nothing else to do, so that the processor has several on the way (revenue: 8 % of the time
+  // against one prefetch with each record parsed, 8 records ahead).
+  static constexpr std::size_t kAheadMax = kHasPrefetch ? 32 : 1;
   // Into ahead_ itself.
   static constexpr bool kParsesAhead =
       kHasPrefetch && requires(Parser parser, const LineBlock& block, Record* (*next)(),
@@ -189,7 +193,7 @@ class ShardMapOperator final : public MapOperator {
     const auto on_record = [&](const Record& record, std::string_view raw) {
       if constexpr (kHasPrefetch) {
         if (parser_.is_in_block()) [[likely]]
-          return LookAhead(record, raw, current);
+          return PutOff(record, raw, current);
         MapAhead(current);
       }
       Map(record, raw, current);
@@ -214,15 +218,15 @@ class ShardMapOperator final : public MapOperator {
     context_.BeginRecord(raw);
     caller_.Call(record, raw);
   }
-  // Maps those that were looked at.
+  // Maps those that were put off.
   void MapAhead(std::string_view* current) {
     if constexpr (kHasPrefetch) {
+      for (std::size_t i = 0; i < ahead_count_; ++i) caller_.Prefetch(ahead_[i]);
       for (std::size_t i = 0; i < ahead_count_; ++i) Map(ahead_[i], ahead_raw_[i], current);
       ahead_count_ = 0;
     }
   }
-  void LookAhead(const Record& record, std::string_view raw, std::string_view* current) {
-    caller_.Prefetch(record);
+  void PutOff(const Record& record, std::string_view raw, std::string_view* current) {
     if constexpr (!kParsesAhead) ahead_[ahead_count_] = record;
     ahead_raw_[ahead_count_] = raw;
     if (++ahead_count_ == kAheadMax) MapAhead(current);

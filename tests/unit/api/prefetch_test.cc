@@ -183,8 +183,8 @@ TEST(PrefetchTest, IsCalledBeforeEachMapAndNotLongBefore) {
     for (const Call& call : calls_without) mapped_without.push_back(call.number);
     EXPECT_EQ(mapped, mapped_without);
   }
-  EXPECT_GE(ahead_max, 8u);
-  EXPECT_LE(ahead_max, 16u);
+  EXPECT_GE(ahead_max, 16u);
+  EXPECT_LE(ahead_max, 32u);
 }
 
 struct AnyRow {

@@ -34,8 +34,12 @@ TEST(PartRangesTest, AreEmptyAtTheEndWhereKeysAreFew) {
 }
 
 TEST(SampleCapacityTest, GrowsWithTheParts) {
-  EXPECT_EQ(SampleCapacity(1), SampleCapacity(100));
-  EXPECT_GE(SampleCapacity(10'000), 10'000u);
+  EXPECT_EQ(SampleCapacity(1), 1024u);
+  EXPECT_EQ(SampleCapacity(16), 1024u);
+  EXPECT_EQ(SampleCapacity(32), 2048u);
+  EXPECT_EQ(SampleCapacity(64), 4096u);
+  EXPECT_EQ(SampleCapacity(256), 4096u);
+  EXPECT_EQ(SampleCapacity(10'000), 160'000u);
 }
 
 }  // namespace
