@@ -11,6 +11,8 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kRowBytes = 4;
+// AreWords reads 8 bytes of a shorter key, in the last line's last place, too.
+constexpr std::size_t kSlack = 8;
 // So many lines are asked for before the first of them is written.
 constexpr std::size_t kBatch = 64;
 
@@ -67,7 +69,7 @@ std::unique_ptr<const SmallTable> SmallTable::Of(
   table->count_ = LinesOf(rows, places, lines_max);
   if (table->count_ > lines_max) return nullptr;
   Result<VirtualBuffer> lines =
-      VirtualBuffer::Reserve(table->count_ * kLineBytes, /*huge_pages=*/true);
+      VirtualBuffer::Reserve(table->count_ * kLineBytes + kSlack, /*huge_pages=*/true);
   if (!lines.ok()) return nullptr;
   table->lines_ = *std::move(lines);
   PopulatePages(table->lines_.data(), table->count_ * kLineBytes);
@@ -99,16 +101,17 @@ bool SmallTable::Add(const std::vector<std::shared_ptr<const TableFile>>& files)
         }
         const unsigned place = FirstOf(Match(line, kFree));
         char* to = lines_.data() + (line - lines_.data());
-        to[place] = TagOf(hash);
-        to += kPlacesMax + place * place_bytes_;
+        to[kLineBytes - kPlacesMax + place] = TagOf(hash);
+        to += place * place_bytes_;
         if (has_rows_) {
           StoreLittle32(to + place_bytes_ - kRowBytes,
                         static_cast<std::uint32_t>(first_row + record.row));
         }
         *to++ = static_cast<char>(record.key.size());
         *to++ = static_cast<char>(record.value.size());
-        // Key and value lie one behind the other in the file.
-        std::memcpy(to, record.key.data(), record.key.size() + record.value.size());
+        if (!record.value.empty()) std::memcpy(to, record.value.data(), record.value.size());
+        if (!record.key.empty())
+          std::memcpy(to + record.value.size(), record.key.data(), record.key.size());
       }
       row += count;
     }
@@ -123,7 +126,7 @@ const char* SmallTable::Find(std::string_view key) const {
   for (const char* line = LineOf(hash);; line = LineBehind(line)) {
     for (std::uint32_t found = Match(line, TagOf(hash)); found != 0; found &= found - 1) {
       const char* const at = PlaceIn(line, found);
-      if (std::string_view(at + kHeaderBytes, static_cast<unsigned char>(at[0])) == key) return at;
+      if (std::string_view(KeyAt(at), static_cast<unsigned char>(at[0])) == key) return at;
     }
     if (Match(line, kFree) != 0) return nullptr;
   }

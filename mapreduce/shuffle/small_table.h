@@ -6,8 +6,12 @@
 // value: a lookup then looks at one cache line, not at a slot of a file and a record. Of most
 // tables the value is a few bytes, a country or a count.
 //
-//   line  := tag:u8{4} place{1 to 4}, 64 bytes
-//   place := key_bytes:u8 value_bytes:u8 key value padding [row:u32]; 60, 30, 20 or 15 bytes
+//   line  := place{1 to 4} tag:u8{4}, 64 bytes
+//   place := key_bytes:u8 value_bytes:u8 value key padding [row:u32]; 60, 30, 20 or 15 bytes
+//
+// Who copies a short value reads 16 bytes from where it begins. With the value before the key, and
+// the tags behind the places, these are in the line, not in the next, which nobody asked for
+// (revenue: 2 to 4 %).
 //
 // A key's line is by its hash, and so is its tag, which is 0 in a free place. A key stands in any
 // place of its line, and only where that is full in one of the next line: so the tags of a line are
@@ -61,7 +65,7 @@ class SmallTable {
       if (const std::uint32_t found = Match(line, TagOf(hash)); found != 0) [[likely]] {
         const char* const at = PlaceIn(line, found);
         if (static_cast<unsigned char>(at[0]) == key.size() &&
-            AreWords(at + kHeaderBytes, words, key.size())) [[likely]] {
+            AreWords(KeyAt(at), words, key.size())) [[likely]] {
           return ValueAt(at);
         }
       } else if (Match(line, kFree) != 0) {
@@ -136,7 +140,7 @@ class SmallTable {
   std::uint32_t Match(const char* line, char tag) const {
     constexpr std::uint32_t kLow = 0x7F7F7F7F;
     const std::uint32_t other =
-        LoadLittle32(line) ^ (static_cast<unsigned char>(tag) * 0x01010101U);
+        LoadLittle32(TagsIn(line)) ^ (static_cast<unsigned char>(tag) * 0x01010101U);
     return ~(((other & kLow) + kLow) | other) & places_;
   }
   static unsigned FirstOf(std::uint32_t found) {
@@ -144,13 +148,16 @@ class SmallTable {
   }
   /// The first of those that Match found. Requires: found != 0.
   const char* PlaceIn(const char* line, std::uint32_t found) const {
-    return line + kPlacesMax + FirstOf(found) * place_bytes_;
+    return line + FirstOf(found) * place_bytes_;
   }
+  static const char* TagsIn(const char* line) { return line + kLineBytes - kPlacesMax; }
   const char* Find(std::string_view key) const;
 
   static std::string_view ValueAt(const char* at) {
-    return {at + kHeaderBytes + static_cast<unsigned char>(at[0]),
-            static_cast<unsigned char>(at[1])};
+    return {at + kHeaderBytes, static_cast<unsigned char>(at[1])};
+  }
+  static const char* KeyAt(const char* at) {
+    return at + kHeaderBytes + static_cast<unsigned char>(at[1]);
   }
 
   VirtualBuffer lines_;
