@@ -28,6 +28,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,14 +46,15 @@ class Split(NamedTuple):
 
 class Table(NamedTuple):
     name: str
-    read: object  # Makes the Split of a folder; FileNotFoundError: it isn't there.
+    read: Callable[[Path], Split]  # Makes the Split of a folder; FileNotFoundError: it isn't there.
     params: str
     published: dict[str, list[float]]  # By metric, one figure for each of `cutoffs`.
     cutoffs: list[int]
 
 
 def users_by_line(path: Path, *, first_is_count: bool) -> dict[int, list[int]]:
-    """A line is a user: its number, which the lines count where there is none, then items."""
+    """A line is a user: a number, then its items. The number is the user's, or, if it is how many
+    items there are, the line's number is."""
     users = {}
     for number, line in enumerate(path.read_text(encoding="ascii").splitlines()):
         first, *items = (int(word) for word in line.split())
@@ -225,7 +227,8 @@ def variance(size: int, hits: int, total: float, squares: float) -> float:
     squares."""
     if size < 2:
         return 0.0
-    return hits * (squares / size - (total / size) ** 2) * (size - hits) / (size - 1)
+    spread = max(0.0, squares / size - (total / size) ** 2)  # Rounding may leave less than none.
+    return hits * spread * (size - hits) / (size - 1)
 
 
 def main() -> int:
