@@ -11,7 +11,7 @@
 //
 // Who copies a short value reads 16 bytes from where it begins. With the value before the key, and
 // the tags behind the places, these are in the line, not in the next, which nobody asked for
-// (revenue: 2 to 4 %).
+// (revenue: 2 to 3 %).
 //
 // A key's line is by its hash, and so is its tag, which is 0 in a free place. A key stands in any
 // place of its line, and only where that is full in one of the next line: so the tags of a line are
